@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, ImageFile
+
+from pairs.made_files import encoded, photo
+from vmaf_train.errors import DataError
+from vmaf_train.pairs import MASK_THRESHOLD, decode_image, decode_mask, short_side_size
+from vmaf_train.pairs.decode import open_picture, rgb_pixels, stored_size
+
+RED = (200, 30, 40)
+
+
+def save(path: Path, picture: Image.Image, kind: str, **options: object) -> Path:
+    path.write_bytes(encoded(picture, kind, **options))
+    return path
+
+
+def test_a_grey_jpeg_gives_three_equal_channels(tmp_path: Path) -> None:
+    pixels = decode_image(save(tmp_path / "a.jpg", Image.new("L", (9, 5), 77), "JPEG"))
+    assert pixels.shape == (5, 9, 3)
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels.astype(int) - 77).max() <= 1
+
+
+def test_a_cmyk_jpeg_as_adobe_stores_it_keeps_its_colours(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", Image.new("RGB", (16, 16), RED).convert("CMYK"), "JPEG", quality=100)
+    assert open_picture(path.read_bytes()).mode == "CMYK"
+    assert np.abs(decode_image(path).astype(int) - RED).max() <= 3
+
+
+def test_a_cmyk_jpeg_without_adobes_marker_is_not_inverted(tmp_path: Path) -> None:
+    ink = Image.eval(Image.new("RGB", (16, 16), RED).convert("CMYK"), lambda level: 255 - level)
+    data = encoded(ink, "JPEG", quality=100)
+    at = data.index(b"\xff\xee")
+    length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data[:at] + data[at + length :])
+    assert "adobe" not in open_picture(path.read_bytes()).info
+    assert np.abs(decode_image(path).astype(int) - RED).max() <= 3
+
+
+def test_alpha_is_laid_over_white_in_a_picture_and_over_black_in_a_mask(tmp_path: Path) -> None:
+    picture = Image.new("RGBA", (3, 1))
+    for x, colour in enumerate([(*RED, 255), (*RED, 0), (0, 0, 0, 51)]):
+        picture.putpixel((x, 0), colour)
+    path = save(tmp_path / "a.png", picture, "PNG")
+    assert decode_image(path).tolist() == [[list(RED), [255] * 3, [204] * 3]]
+    mask = Image.new("RGBA", (2, 1), (255, 255, 255, 0))
+    mask.putpixel((0, 0), (255, 255, 255, 255))
+    assert decode_mask(save(tmp_path / "m.png", mask, "PNG")).tolist() == [[255, 0]]
+
+
+def test_a_transparent_palette_entry_is_paper_not_its_hidden_colour(tmp_path: Path) -> None:
+    picture = Image.new("P", (2, 1), 0)
+    picture.putpalette([*RED, 1, 2, 3])
+    picture.putpixel((1, 0), 1)
+    path = save(tmp_path / "a.png", picture, "PNG", transparency=0)
+    assert decode_image(path).tolist() == [[[255] * 3, [1, 2, 3]]]
+
+
+def test_sixteen_bits_are_scaled_and_never_clipped(tmp_path: Path) -> None:
+    levels = np.array([[0, 255, 257, 32896, 65535]], dtype=np.uint16)
+    path = save(tmp_path / "a.png", Image.fromarray(levels), "PNG")
+    expected = [0, 1, 1, 128, 255]
+    assert decode_image(path)[0, :, 0].tolist() == expected
+    assert decode_mask(path)[0].tolist() == expected
+
+
+def test_a_float_picture_has_no_known_range_and_is_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.tif", Image.fromarray(np.ones((3, 3), dtype=np.float32)), "TIFF")
+    with pytest.raises(DataError, match="mode F"):
+        decode_image(path)
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", "jpg"), ("PNG", "png"), ("TIFF", "tif")])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied_and_the_header_gives_the_same_size(
+    tmp_path: Path, kind: str, suffix: str, orientation: int
+) -> None:
+    upright = np.zeros((16, 32, 3), dtype=np.uint8)
+    upright[:8, :8] = 255
+    # The stored raster that a viewer turns back to ``upright``, by the EXIF standard's table.
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: np.rot90(upright, 2).transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path / f"a.{suffix}", Image.fromarray(np.ascontiguousarray(stored)), kind, exif=exif)
+    pixels = decode_image(path)
+    assert pixels.shape == upright.shape
+    assert np.abs(pixels.astype(int) - upright).mean() < 3
+    assert stored_size(path.read_bytes()) == upright.shape[:2]
+    assert decode_mask(path).shape == upright.shape[:2]
+
+
+def test_an_icc_profile_is_converted_to_srgb_and_a_broken_one_is_ignored(tmp_path: Path) -> None:
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = Image.new("RGB", (4, 4), RED)
+    same = decode_image(save(tmp_path / "a.png", picture, "PNG", icc_profile=lab))
+    assert np.abs(same.astype(int) - RED).max() <= 1
+    broken = decode_image(save(tmp_path / "b.png", picture, "PNG", icc_profile=b"not a profile"))
+    assert broken[0, 0].tolist() == list(RED)
+
+
+def test_a_coloured_mask_becomes_luma_and_a_palette_counts_by_its_colours(tmp_path: Path) -> None:
+    coloured = Image.new("RGB", (1, 1), (255, 0, 0))
+    assert decode_mask(save(tmp_path / "a.png", coloured, "PNG")).tolist() == [[76]]
+    indexed = Image.new("P", (2, 1), 0)
+    indexed.putpalette([0, 0, 0, 255, 255, 255])
+    indexed.putpixel((1, 0), 1)
+    assert decode_mask(save(tmp_path / "b.png", indexed, "PNG")).tolist() == [[0, 255]]
+
+
+def test_a_one_bit_mask_comes_out_as_0_and_255(tmp_path: Path) -> None:
+    mask = Image.new("1", (2, 1), 0)
+    mask.putpixel((1, 0), 1)
+    assert decode_mask(save(tmp_path / "a.png", mask, "PNG")).tolist() == [[0, 255]]
+
+
+def test_the_threshold_parts_127_from_128() -> None:
+    assert MASK_THRESHOLD == 127
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "an empty file"),
+        (b"<!DOCTYPE html><html><body>404</body></html>", "a web page"),
+        (b"\x00" * 300, "not a picture"),
+        (encoded(photo(1, 300, 400), "JPEG")[:-200], "truncated"),
+        (encoded(photo(1, 300, 400), "PNG")[:-200], "truncated"),
+    ],
+    ids=["empty", "web page", "noise", "cut jpeg", "cut png"],
+)
+def test_a_file_without_all_its_pixels_is_refused_with_the_reason(
+    tmp_path: Path, data: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=reason):
+        decode_image(path)
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = encoded(Image.new("L", (100, 100)), "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 6000)
+    with pytest.raises(ValueError, match=r"pixels|exceeds"):
+        open_picture(data)
+
+
+def test_a_folder_and_a_missing_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a regular file"):
+        decode_mask(tmp_path)
+    with pytest.raises(DataError, match="No such file"):
+        decode_image(tmp_path / "absent.png")
+
+
+def test_a_decoded_picture_can_be_written_to_without_harm() -> None:
+    pixels = rgb_pixels(open_picture(encoded(photo(2), "PNG")))
+    pixels[:] = 0
+    assert pixels.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("h", "w", "short_side", "expected"),
+    [
+        (300, 400, 288, (288, 384)),
+        (400, 300, 288, (384, 288)),
+        (288, 288, 288, (288, 288)),
+        (2, 3, 1, (1, 2)),
+        (4, 5, 2, (2, 3)),
+        (1, 1, 256, (256, 256)),
+        (90, 100, 256, (256, 284)),
+    ],
+)
+def test_the_short_side_is_exact_and_halves_round_up(
+    h: int, w: int, short_side: int, expected: tuple[int, int]
+) -> None:
+    assert short_side_size(h, w, short_side) == expected
