@@ -120,7 +120,7 @@ def _tensor_ok(scan: Scan, start: int, end: int) -> bool:
             values += _integers(scan, first, last)
         elif number == 9:
             foreign = foreign or last - first != 8
-            values.append(int.from_bytes(scan.data[first:last], "little"))
+            values.append(int.from_bytes(scan.data[first : min(last, first + 8)], "little"))
         elif number in (4, 5, 6, 10, 11, 13, 14):
             foreign = True
     shape_ok = not dims or dims == [1]

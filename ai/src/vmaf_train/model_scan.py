@@ -113,17 +113,14 @@ def _plain(scan: Scan, message: Message, outer: FieldRead, level: int, frame: Fr
 
 def _tensor(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
     name, external = b"", False
-    for read in scan.fields(Message.TENSOR, outer[2], outer[3]):
-        number, value, first, last = read
+    for number, value, first, last in scan.fields(Message.TENSOR, outer[2], outer[3]):
         if number == 8:
             name = scan.text(first, last)
-        elif number == 14:
-            external = external or value != 0
-        elif number in (13, 16):
-            external = external or number == 13
-            _inner(scan, Message.ENTRY, read, level + 1, frame)
+        elif number == 13 or (number == 14 and value != 0):
+            external = True
     if external:
         scan.report(Reason.EXTERNAL_DATA, outer[2], shown(name, LONG_TEXT))
+    _plain(scan, Message.TENSOR, outer, level, frame)
 
 
 def _node(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:

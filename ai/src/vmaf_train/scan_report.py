@@ -152,5 +152,5 @@ class AllowlistReport:
     def __str__(self) -> str:
         name = str(self.path) if self.path else "model"
         if self.ok:
-            return f"ok {name}: opset {self.opset}, {self.nodes} nodes, {len(self.ops)} ops"
+            return f"ok {name}: opset {self.opset}, {self.nodes} nodes"
         return f"refused {name}: {self.violations[0]}"
