@@ -16,6 +16,7 @@ from PIL import Image
 from pairs.made_files import encoded, put_pair, toy_set
 from vmaf_train.errors import ConfigError, DataError
 from vmaf_train.pairs import (
+    DecodedPairs,
     Pair,
     cache_entries,
     clear_cache,
@@ -52,6 +53,14 @@ def test_cached_pixels_are_the_decoded_ones_resized_by_the_one_rule(tmp_path: Pa
         assert np.array_equal(decoded.image(i), np.asarray(colours))
         assert np.array_equal(decoded.mask(i), target)
         assert decoded.mask(i).dtype == np.uint8
+
+
+def test_a_mask_is_foreground_from_128_up_and_background_to_127(tmp_path: Path) -> None:
+    _, mask = put_pair(tmp_path, "a", 1, h=20, w=30)
+    levels = np.resize(np.array([0, 20, 127, 128, 200, 255], dtype=np.uint8), (20, 30))
+    mask.write_bytes(encoded(Image.fromarray(levels), "PNG"))
+    decoded = decoded_cache(find_pairs(tmp_path).pairs, short_side=20, cache_dir=tmp_path / "cache")
+    assert decoded.mask(0)[0, :6].tolist() == [0, 0, 0, 1, 1, 1]
 
 
 def test_views_are_read_only_and_an_index_beyond_the_end_is_an_index_error(tmp_path: Path) -> None:
@@ -233,8 +242,7 @@ def test_two_processes_build_one_entry_once(tmp_path: Path) -> None:
     assert len(cache_entries(tmp_path / "cache")) == 1
 
 
-def _read_all(decoded: object) -> int:
-    assert isinstance(decoded, cache_module.DecodedPairs)
+def _read_all(decoded: DecodedPairs) -> int:
     return sum(int(decoded.mask(i).sum()) for i in range(len(decoded)))
 
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from pairs.made_files import encoded, photo
 from vmaf_train.errors import DataError
-from vmaf_train.pairs import MASK_THRESHOLD, decode_image, decode_mask, short_side_size
+from vmaf_train.pairs import decode_image, decode_mask, short_side_size
 from vmaf_train.pairs.decode import open_picture, rgb_pixels, stored_size
 
 RED = (200, 30, 40)
@@ -126,10 +126,6 @@ def test_a_one_bit_mask_comes_out_as_0_and_255(tmp_path: Path) -> None:
     mask = Image.new("1", (2, 1), 0)
     mask.putpixel((1, 0), 1)
     assert decode_mask(save(tmp_path / "a.png", mask, "PNG")).tolist() == [[0, 255]]
-
-
-def test_the_threshold_parts_127_from_128() -> None:
-    assert MASK_THRESHOLD == 127
 
 
 @pytest.mark.parametrize(

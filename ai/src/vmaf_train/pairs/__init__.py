@@ -9,16 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vmaf_train.pairs.cache import (
-        CacheEntry,
-        DecodedPairs,
-        cache_entries,
-        clear_cache,
-        decoded_cache,
-        default_cache_dir,
-    )
+    from vmaf_train.pairs.cache import decoded_cache
+    from vmaf_train.pairs.catalogue import CATALOGUE, Archive, Corpus, corpus
     from vmaf_train.pairs.decode import MASK_THRESHOLD, decode_image, decode_mask, short_side_size
+    from vmaf_train.pairs.decoded import DecodedPairs
+    from vmaf_train.pairs.entries import CacheEntry, cache_entries, clear_cache
     from vmaf_train.pairs.facts import Finding
+    from vmaf_train.pairs.fetch import Fetched, fetch_corpus
     from vmaf_train.pairs.inspection import (
         MAX_ASPECT,
         Dropped,
@@ -26,46 +23,74 @@ if TYPE_CHECKING:
         Inspection,
         data_digest,
         inspect_pairs,
+        require_clean,
     )
+    from vmaf_train.pairs.leakage import Leak, find_leaks
     from vmaf_train.pairs.listing import Listing, Pair, find_pairs, join_sets
+    from vmaf_train.pairs.places import default_cache_dir, findings_path
+    from vmaf_train.pairs.reports import cache_table, inspection_dict, inspection_table
+    from vmaf_train.pairs.sheet import contact_sheet
 
 __all__ = [
+    "CATALOGUE",
     "MASK_THRESHOLD",
     "MAX_ASPECT",
+    "Archive",
     "CacheEntry",
+    "Corpus",
     "DecodedPairs",
     "DropReason",
     "Dropped",
+    "Fetched",
     "Finding",
     "Inspection",
+    "Leak",
     "Listing",
     "Pair",
     "cache_entries",
+    "cache_table",
     "clear_cache",
+    "contact_sheet",
+    "corpus",
     "data_digest",
     "decode_image",
     "decode_mask",
     "decoded_cache",
     "default_cache_dir",
+    "fetch_corpus",
+    "find_leaks",
     "find_pairs",
+    "findings_path",
     "inspect_pairs",
+    "inspection_dict",
+    "inspection_table",
     "join_sets",
+    "require_clean",
     "short_side_size",
 ]
 
 _MEMBERS = {
-    "cache": (
-        "CacheEntry",
-        "DecodedPairs",
-        "cache_entries",
-        "clear_cache",
-        "decoded_cache",
-        "default_cache_dir",
-    ),
+    "cache": ("decoded_cache",),
+    "decoded": ("DecodedPairs",),
+    "entries": ("CacheEntry", "cache_entries", "clear_cache"),
+    "catalogue": ("CATALOGUE", "Archive", "Corpus", "corpus"),
     "decode": ("MASK_THRESHOLD", "decode_image", "decode_mask", "short_side_size"),
     "facts": ("Finding",),
-    "inspection": ("MAX_ASPECT", "DropReason", "Dropped", "Inspection", "data_digest", "inspect_pairs"),
+    "fetch": ("Fetched", "fetch_corpus"),
+    "inspection": (
+        "MAX_ASPECT",
+        "DropReason",
+        "Dropped",
+        "Inspection",
+        "data_digest",
+        "inspect_pairs",
+        "require_clean",
+    ),
+    "leakage": ("Leak", "find_leaks"),
     "listing": ("Listing", "Pair", "find_pairs", "join_sets"),
+    "places": ("default_cache_dir", "findings_path"),
+    "reports": ("cache_table", "inspection_dict", "inspection_table"),
+    "sheet": ("contact_sheet",),
 }
 _HOME = {name: module for module, names in _MEMBERS.items() for name in names}
 

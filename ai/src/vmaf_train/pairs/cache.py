@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import PIL
-import platformdirs
 from filelock import FileLock
-from numpy.typing import NDArray
 from PIL import Image
 
 from vmaf_train.errors import ConfigError, DataError
 from vmaf_train.files import dump_json, sha256_bytes, sha256_file
 from vmaf_train.pairs.decode import (
     MASK_THRESHOLD,
-    Pixels,
     grey_pixels,
     open_picture,
     read_bytes,
@@ -32,96 +27,20 @@ from vmaf_train.pairs.decode import (
     short_side_size,
     stored_size,
 )
+from vmaf_train.pairs.decoded import INDEX_FILE, PIXELS_FILE, DecodedPairs
+from vmaf_train.pairs.entries import ABOUT_FILE, BUILDING, cache_entries
 from vmaf_train.pairs.inspection import MAX_ASPECT
 from vmaf_train.pairs.listing import Pair, printable
+from vmaf_train.pairs.places import default_cache_dir
 
-__all__ = [
-    "DEFAULT_MAX_BYTES",
-    "CacheEntry",
-    "DecodedPairs",
-    "cache_entries",
-    "clear_cache",
-    "decoded_cache",
-    "default_cache_dir",
-]
+__all__ = ["DEFAULT_MAX_BYTES", "decoded_cache"]
 
 DEFAULT_MAX_BYTES = 64 << 30
 """What all entries of one cache folder may take together, in bytes."""
 
 _FORMAT = f"1 Pillow {PIL.__version__}"
-_PIXELS, _INDEX, _ABOUT = "pixels.bin", "index.npy", "about.json"
-_BUILDING = ".building"
 _SPARE_BYTES = 1 << 30
 _T = TypeVar("_T")
-
-
-class DecodedPairs:
-    """Pairs as arrays, resized by the short side; read-only, safe to send to worker processes.
-
-    Opening reads the index alone (24 bytes a pair). Pixels are read from the disk when touched and
-    belong to the page cache, which the kernel shares between processes and takes back under
-    pressure. A view stays valid as long as it is referenced, even after the entry was cleared.
-    """
-
-    def __init__(self, folder: Path, stems: Sequence[str]) -> None:
-        self._folder = folder
-        self._stems = tuple(stems)
-        self._index: NDArray[np.int64] = np.load(folder / _INDEX, allow_pickle=False)
-        self._pixels = np.memmap(folder / _PIXELS, dtype=np.uint8, mode="r")
-
-    def __len__(self) -> int:
-        return len(self._stems)
-
-    def __reduce__(self) -> tuple[type[DecodedPairs], tuple[Path, tuple[str, ...]]]:
-        return DecodedPairs, (self._folder, self._stems)
-
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """The stems, in the order of the pairs given."""
-        return self._stems
-
-    def image(self, i: int) -> Pixels:
-        """Return picture ``i``: uint8 [H, W, 3], RGB, 0..255, a read-only view."""
-        offset, h, w = self._place(i)
-        return self._view(offset, h * w * 3).reshape(h, w, 3)
-
-    def mask(self, i: int) -> Pixels:
-        """Return mask ``i``: uint8 [H, W] of 0 and 1, a read-only view."""
-        offset, h, w = self._place(i)
-        return self._view(offset + h * w * 3, h * w).reshape(h, w)
-
-    def _place(self, i: int) -> tuple[int, int, int]:
-        offset, h, w = self._index[range(len(self))[i]].tolist()
-        return offset, h, w
-
-    def _view(self, start: int, length: int) -> Pixels:
-        return np.asarray(self._pixels[start : start + length])
-
-
-@dataclass(frozen=True)
-class CacheEntry:
-    """One built entry of a cache folder, or what a stopped build left behind.
-
-    Attributes:
-        key: the entry's name.
-        pairs: how many pairs it holds; 0 if it is unfinished.
-        short_side: in pixels; 0 if it is unfinished.
-        sets: names of the sets that the pairs came from.
-        size: bytes on disk.
-        path: its folder.
-    """
-
-    key: str
-    pairs: int
-    short_side: int
-    sets: tuple[str, ...]
-    size: int
-    path: Path
-
-
-def default_cache_dir() -> Path:
-    """Return the folder for decoded pairs and findings below the user's cache folder."""
-    return platformdirs.user_cache_path("vmaf-train") / "pairs"
 
 
 def decoded_cache(
@@ -164,9 +83,9 @@ def decoded_cache(
     digests = list(_parallel(_digests, pairs, workers))
     key = _key(digests, short_side)
     folder = home / key
-    stems = [pair.stem for pair in pairs]
     try:
         home.mkdir(parents=True, exist_ok=True)
+        # Opened under the lock, so that a `cache clear` cannot come between.
         with FileLock(home / f"{key}.lock"):
             if not _complete(folder):
                 _build(
@@ -178,7 +97,7 @@ def decoded_cache(
                     progress=progress,
                     max_bytes=max_bytes,
                 )
-        return DecodedPairs(folder, stems)
+            return DecodedPairs(folder, [pair.stem for pair in pairs])
     except OSError as error:
         raise DataError(
             printable(folder),
@@ -186,53 +105,6 @@ def decoded_cache(
             found=error.strerror or str(error),
             next_step="free the disk, or set another cache folder",
         ) from error
-
-
-def cache_entries(cache_dir: Path | None = None) -> tuple[CacheEntry, ...]:
-    """Return what the cache folder holds, sorted by key; unfinished builds included."""
-    home = default_cache_dir() if cache_dir is None else cache_dir
-    found: list[CacheEntry] = []
-    for folder in sorted(home.glob("*/")) if home.is_dir() else []:
-        about: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
-            about = json.loads((folder / _ABOUT).read_text())
-        found.append(
-            CacheEntry(
-                key=folder.name,
-                pairs=int(about.get("pairs", 0)),
-                short_side=int(about.get("short_side", 0)),
-                sets=tuple(about.get("sets", ())),
-                size=_folder_bytes(folder),
-                path=folder,
-            )
-        )
-    return tuple(found)
-
-
-def clear_cache(cache_dir: Path | None = None, keys: Iterable[str] | None = None) -> tuple[CacheEntry, ...]:
-    """Remove entries (all, or those whose key starts with one of ``keys``) and return them.
-
-    Raises:
-        ConfigError: a key that matches nothing.
-    """
-    home = default_cache_dir() if cache_dir is None else cache_dir
-    entries = cache_entries(home)
-    chosen = list(entries)
-    if keys is not None:
-        wanted = list(keys)
-        chosen = [entry for entry in entries if any(key and entry.key.startswith(key) for key in wanted)]
-        for key in wanted:
-            if not any(entry.key.startswith(key) for entry in chosen):
-                raise ConfigError(
-                    f"cache entry {key!r}",
-                    expected="the start of a listed key",
-                    found=", ".join(entry.key for entry in entries) or "an empty cache",
-                    next_step="run `data cache list`",
-                )
-    for entry in chosen:
-        with FileLock(home / f"{entry.key.removesuffix(_BUILDING)}.lock"):
-            shutil.rmtree(entry.path, ignore_errors=True)
-    return tuple(chosen)
 
 
 def _digests(pair: Pair) -> tuple[str, str]:
@@ -252,8 +124,10 @@ def _key(digests: Sequence[tuple[str, str]], short_side: int) -> str:
 def _complete(folder: Path) -> bool:
     """Return whether an entry is there in full; a damaged one counts as absent and is rebuilt."""
     try:
-        about = json.loads((folder / _ABOUT).read_text())
-        return bool((folder / _PIXELS).stat().st_size == about["bytes"] and (folder / _INDEX).is_file())
+        about = json.loads((folder / ABOUT_FILE).read_text())
+        return bool(
+            (folder / PIXELS_FILE).stat().st_size == about["bytes"] and (folder / INDEX_FILE).is_file()
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -269,7 +143,7 @@ def _build(
     max_bytes: int,
 ) -> None:
     """Write an entry beside its place and rename it there; the caller holds the entry's lock."""
-    building = folder.with_name(folder.name + _BUILDING)
+    building = folder.with_name(folder.name + BUILDING)
     shutil.rmtree(building, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     sizes = np.array(list(_parallel(lambda pair: _target(pair, short_side), pairs, workers)), dtype=np.int64)
@@ -279,8 +153,8 @@ def _build(
     _check_room(folder.parent, total, max_bytes)
     building.mkdir(parents=True)
     try:
-        np.save(building / _INDEX, np.column_stack([offsets, sizes]))
-        with (building / _PIXELS).open("wb") as stream:
+        np.save(building / INDEX_FILE, np.column_stack([offsets, sizes]))
+        with (building / PIXELS_FILE).open("wb") as stream:
             stream.truncate(total)
 
             def put(i: int) -> None:
@@ -293,7 +167,7 @@ def _build(
             os.fsync(stream.fileno())
         sets = sorted({pair.set_name for pair in pairs})
         about = {"bytes": total, "pairs": len(pairs), "sets": sets, "short_side": short_side}
-        (building / _ABOUT).write_text(dump_json(about))
+        (building / ABOUT_FILE).write_text(dump_json(about))
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -358,7 +232,3 @@ def _parallel(
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         for start in range(0, len(items), window):
             yield from pool.map(work, items[start : start + window])
-
-
-def _folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

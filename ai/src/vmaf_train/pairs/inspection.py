@@ -16,7 +16,15 @@ from vmaf_train.errors import ConfigError, DataError
 from vmaf_train.pairs.facts import FactStore, FileFacts, Finding, Side, examine
 from vmaf_train.pairs.listing import Listing, Pair, printable
 
-__all__ = ["MAX_ASPECT", "DropReason", "Dropped", "Inspection", "data_digest", "inspect_pairs"]
+__all__ = [
+    "MAX_ASPECT",
+    "DropReason",
+    "Dropped",
+    "Inspection",
+    "data_digest",
+    "inspect_pairs",
+    "require_clean",
+]
 
 MAX_ASPECT = 10
 """Longer side over shorter side beyond which a pair is refused: resizing by the short side would
@@ -120,9 +128,22 @@ def inspect_pairs(
             kept.append(entry)
         else:
             dropped.append(fault)
-    if dropped and (policy == "strict" or not kept):
-        raise _refusal(listing, dropped, len(kept))
-    return _report(listing, kept, dropped)
+    if not kept:
+        raise _refusal(listing, dropped, 0)
+    inspection = _report(listing, kept, dropped)
+    if policy == "strict":
+        require_clean(inspection)
+    return inspection
+
+
+def require_clean(inspection: Inspection) -> None:
+    """Do what ``strict`` does, after the fact.
+
+    Raises:
+        DataError: something was dropped; names the first files and the number.
+    """
+    if inspection.dropped:
+        raise _refusal(inspection.listing, inspection.dropped, len(inspection.kept))
 
 
 def data_digest(entries: Iterable[tuple[str, str, str]]) -> str:
