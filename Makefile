@@ -1,0 +1,65 @@
+# Every target does its own set-up; continuous integration calls only these.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+# What the main job is told beside its data, for instance ARGS="--set fit.epochs=2".
+ARGS ?=
+# A folder that holds DUTS-TR-Image and DUTS-TR-Mask; empty takes the embedded corpus.
+DUTS_ROOT ?=
+FUZZ_SECONDS ?= 60
+
+.PHONY: help setup model-saliency test check format core fuzz bench clean
+
+help: ## show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(STAMP) ## make the virtual environment with everything pinned
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+model-saliency: $(STAMP) ## train, gate, export and register a saliency model
+ifeq ($(strip $(DUTS_ROOT)),)
+	$(BIN)/vmaf-train run saliency_student --replace $(ARGS)
+	$(BIN)/vmaf-train verify --model-dir build/model/tiny --docs-dir build/docs/ai/models
+	@echo
+	@echo "That was the smoke model. The real one, from a folder with DUTS-TR-Image and DUTS-TR-Mask:"
+	@echo "    make model-saliency DUTS_ROOT=/path/to/DUTS-TR"
+else
+	$(BIN)/vmaf-train run saliency_student --data '$(DUTS_ROOT)' $(ARGS)
+endif
+
+test: $(STAMP) ## run all checks and tests
+	$(MAKE) check
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## lint, types, import direction, and that nothing generated is stale
+	$(BIN)/ruff check ai
+	$(BIN)/ruff format --check ai
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vmaf-train verify
+
+format: $(STAMP) ## rewrite the sources in the one format
+	$(BIN)/ruff check --fix ai
+	$(BIN)/ruff format ai
+
+core: $(STAMP) ## build and test the C core with sanitizers
+	@echo pending
+
+fuzz: $(STAMP) ## fuzz the C core for FUZZ_SECONDS each
+	@echo pending
+
+bench: $(STAMP) ## run every benchmark
+	for file in ai/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+clean: ## remove everything made here, the environment included
+	rm -rf build $(VENV)

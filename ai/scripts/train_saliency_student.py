@@ -1,0 +1,84 @@
+"""The published reproducer: its flags, and one call of the pipeline.
+
+    python ai/scripts/train_saliency_student.py --duts-root /path/to/DUTS-TR \\
+        --output model/tiny/saliency_student_v1.onnx --epochs 50 --batch-size 32 --lr 1e-3 \\
+        --seed 42 --metrics-out build_artifacts/saliency_student_v1_train.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from vmaf_train.config import find_config_file, load_config
+from vmaf_train.discovery import load_task
+from vmaf_train.errors import ConfigError, VmafTrainError
+from vmaf_train.files import write_atomic
+from vmaf_train.pipeline import RunPaths, run
+from vmaf_train.report import ConsoleReporter
+from vmaf_train.run_paths import choose_run_dir
+from vmaf_train.summary import summary_table
+
+
+def _arguments(words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--duts-root", type=Path, required=True, help="folder of DUTS-TR")
+    parser.add_argument(
+        "--output", type=Path, default=Path("model/tiny/saliency_student_v1.onnx"), help="the model file"
+    )
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--metrics-out", type=Path, help="the run record as JSON")
+    parser.add_argument("--docs-dir", type=Path, default=Path("docs/ai/models"))
+    parser.add_argument("--replace", action="store_true", help="replace a model of the same name")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the pipeline as the flags say; return the exit code."""
+    flags = _arguments(words)
+    try:
+        if flags.output.suffix != ".onnx":
+            raise ConfigError(
+                f"--output {flags.output}",
+                expected="a file name that ends in .onnx",
+                found=flags.output.suffix or "no suffix",
+                next_step="write for instance model/tiny/saliency_student_v1.onnx",
+            )
+        plugin = load_task("saliency_student")
+        changes = {
+            "id": flags.output.stem,
+            "data.root": flags.duts_root,
+            "fit.epochs": flags.epochs,
+            "fit.batch_size": flags.batch_size,
+            "fit.seed": flags.seed,
+            "optimiser.lr": flags.lr,
+        }
+        config = load_config(plugin.config_type, find_config_file("saliency_student_v1"), (), changes)
+        folder = choose_run_dir(config, None, resume=flags.resume)
+        console = Console()
+        record = run(
+            plugin,
+            config,
+            RunPaths(folder, flags.output.parent, flags.docs_dir),
+            replace=flags.replace,
+            resume=flags.resume,
+            reporter=ConsoleReporter(console),
+        )
+        if flags.metrics_out is not None:
+            write_atomic(flags.metrics_out, record.model_dump_json(indent=2) + "\n")
+    except VmafTrainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    console.print(summary_table(record))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,296 @@
+"""The command ``vmaf-train``: each command parses, calls one function and prints.
+
+Nothing here imports torch or onnx before a command needs it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import vmaf_train
+from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_config
+from vmaf_train.discovery import discover_tasks, load_task
+from vmaf_train.errors import ConfigError, PublishError, VmafTrainError
+from vmaf_train.pairs.commands import data_app
+from vmaf_train.run_paths import choose_run_dir, default_output_dirs
+from vmaf_train.task import TaskPlugin
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Train, gate, export, check, card and register tiny ONNX models.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(data_app, name="data")
+
+ModelDir = Annotated[Path, typer.Option(help="Folder of registry.json and the models.")]
+DocsDir = Annotated[Path, typer.Option(help="Folder of the models' docs pages.")]
+ConfigFile = Annotated[
+    str | None, typer.Option("--config", help="A config file, or the name of a shipped one.")
+]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any number of times.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
+
+_MODEL_DIR = Path("model/tiny")
+_DOCS_DIR = Path("docs/ai/models")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"vmaf-train {vmaf_train.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train, gate, export, check, card and register tiny ONNX models."""
+
+
+@app.command()
+def tasks(as_json: Json = False) -> None:
+    """List every discovered task and whether it works."""
+    entries = discover_tasks()
+    if as_json:
+        rows = [
+            {
+                "name": entry.name,
+                "summary": entry.plugin.summary if entry.plugin else "",
+                "distribution": entry.distribution,
+                "state": "ok" if entry.plugin else "broken",
+                "cause": entry.cause,
+            }
+            for entry in entries
+        ]
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("task", "summary", "distribution", "state", box=None, pad_edge=False)
+    for entry in entries:
+        state = "ok" if entry.plugin else f"broken: {entry.cause}"
+        table.add_row(entry.name, entry.plugin.summary if entry.plugin else "", entry.distribution, state)
+    Console().print(table, markup=False)
+
+
+def _resolve(
+    plugin: TaskPlugin[Any], config: str | None, overrides: list[str] | None, changes: dict[str, Any]
+) -> TaskConfig:
+    """The config of a command line; without a named one, the task's own for real data or for none."""
+    if config is None:
+        has_data = "data.root" in changes or any(item.startswith("data.root=") for item in overrides or ())
+        config = plugin.config_file if has_data or not plugin.demo_config_file else plugin.demo_config_file
+    file = find_config_file(config) if config else None
+    resolved: TaskConfig = load_config(plugin.config_type, file, overrides or (), changes)
+    return resolved
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="Name of the task; see vmaf-train tasks.")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the training data; the same as --set data.root=DIR.")
+    ] = None,
+    run_dir: Annotated[
+        Path | None, typer.Option(help="Folder of the run; default build/runs/ID/NUMBER.")
+    ] = None,
+    model_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of registry.json; default model/tiny, for smoke models build/."),
+    ] = None,
+    docs_dir: Annotated[
+        Path | None,
+        typer.Option(help="Folder of docs pages; default docs/ai/models, for smoke models build/."),
+    ] = None,
+    model_id: Annotated[str | None, typer.Option("--id", help="Name of the model in the registry.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a model of the same id.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train, gate, export, check, card and register one model."""
+    plugin = load_task(task)
+    changes: dict[str, Any] = {}
+    if data is not None:
+        changes["data.root"] = data
+    if model_id is not None:
+        changes["id"] = model_id
+    resolved = _resolve(plugin, config, overrides, changes)
+    models, docs = default_output_dirs(resolved, model_dir, docs_dir)
+    folder = choose_run_dir(resolved, run_dir, resume=resume)
+
+    # torch comes in here, after everything that a mistyped command line could get wrong.
+    from vmaf_train.pipeline import RunPaths
+    from vmaf_train.pipeline import run as run_pipeline
+    from vmaf_train.report import ConsoleReporter
+
+    console = Console(stderr=as_json)
+    if resolved.smoke:
+        console.print(f"{resolved.id}: a smoke model, into {models}; not for use", highlight=False)
+    console.print(f"run folder: {folder}", highlight=False, soft_wrap=True)
+    paths = RunPaths(folder, models, docs)
+    try:
+        record = run_pipeline(
+            plugin, resolved, paths, replace=replace, resume=resume, reporter=ConsoleReporter(console)
+        )
+    except KeyboardInterrupt:
+        print(f"interrupted; go on with: --run-dir {folder} --resume", file=sys.stderr)
+        raise typer.Exit(130) from None
+    if as_json:
+        print(record.model_dump_json(indent=2))
+        return
+    from vmaf_train.summary import summary_table
+
+    console.print(summary_table(record), markup=False)
+    console.print(f"model:   {models / record.id}.onnx", highlight=False, soft_wrap=True)
+    console.print(f"card:    {models / record.id}_card.md", highlight=False, soft_wrap=True)
+    console.print(f"page:    {docs / record.id}.md", highlight=False, soft_wrap=True)
+    if pictures := ", ".join(str(path) for path in sorted(folder.glob("*.png"))):
+        console.print(f"look at: {pictures}", highlight=False, soft_wrap=True)
+    if resolved.smoke and plugin.config_file:
+        console.print(
+            f"the real model: vmaf-train run {task} --data DIR    (recipe {plugin.config_file})",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+@app.command()
+def config(
+    task: Annotated[str, typer.Argument(help="Name of the task.")],
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema instead.")] = False,
+) -> None:
+    """Print the resolved config as YAML, or its JSON schema."""
+    plugin = load_task(task)
+    if schema:
+        print(json.dumps(plugin.config_type.model_json_schema(), indent=2))
+        return
+    print(config_yaml(_resolve(plugin, config, overrides, {})), end="")
+
+
+@app.command()
+def check(
+    model: Annotated[Path, typer.Argument(help="The ONNX file.")],
+    task: Annotated[str | None, typer.Option(help="Check that task's names, axes and opset too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check an ONNX file against the op list, and against a task's contract."""
+    plugin = load_task(task) if task else None
+    from vmaf_train.op_allowlist import check_model
+
+    report = check_model(model)
+    if as_json:
+        rows = [
+            {
+                "reason": violation.reason.name,
+                "domain": violation.domain,
+                "op": violation.op,
+                "node": violation.node,
+                "detail": violation.detail,
+            }
+            for violation in report.violations
+        ]
+        print(
+            json.dumps(
+                {
+                    "model": str(model),
+                    "ok": report.ok,
+                    "opset": report.opset,
+                    "nodes": report.nodes,
+                    "ops": list(report.ops),
+                    "violations": rows,
+                },
+                indent=2,
+            )
+        )
+        if not report.ok:
+            raise typer.Exit(1)
+    report.require()
+    if plugin is not None:
+        from vmaf_train.onnx_export import check_contract
+
+        resolved = _resolve(plugin, None, None, {})
+        check_contract(model.read_bytes(), plugin.create(resolved).export_spec(), resolved.export)
+    if not as_json:
+        print(f"{model}: ok, opset {report.opset}, {report.nodes} nodes: {', '.join(report.ops)}")
+
+
+@app.command()
+def verify(model_dir: ModelDir = _MODEL_DIR, docs_dir: DocsDir = _DOCS_DIR, as_json: Json = False) -> None:
+    """Check that registry, model files, sidecars, digests, cards and pages agree."""
+    from vmaf_train.registry import load_registry
+    from vmaf_train.verify import verify_problems
+
+    problems = verify_problems(model_dir, docs_dir)
+    if as_json:
+        print(json.dumps({"ok": not problems, "problems": problems}, indent=2))
+    else:
+        for problem in problems:
+            print(problem)
+        if not problems:
+            print(f"{model_dir}: {len(load_registry(model_dir).models)} models, all agree")
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def card(
+    model_id: Annotated[str, typer.Argument(metavar="ID", help="Name of a registered model.")],
+    model_dir: ModelDir = _MODEL_DIR,
+    docs_dir: DocsDir = _DOCS_DIR,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail if card or page differs.")
+    ] = False,
+) -> None:
+    """Render a model's card and page anew from its run record."""
+    from vmaf_train.publish import expected_texts, republish_card
+    from vmaf_train.registry import load_registry, load_sidecar
+
+    entry = load_registry(model_dir).entry(model_id)
+    if entry is None:
+        raise ConfigError(
+            f"model {model_id}",
+            expected=f"a row of {model_dir / 'registry.json'}",
+            found="none",
+            next_step="see the ids there",
+        )
+    record = load_sidecar(model_dir, model_id).record
+    if not check_only:
+        for path in republish_card(model_dir, docs_dir, record):
+            print(path)
+        return
+    for path, text in expected_texts(record, entry, model_dir, docs_dir).items():
+        if not path.is_file() or path.read_bytes() != text.encode():
+            raise PublishError(
+                str(path),
+                expected="what the run record renders",
+                found="a difference" if path.is_file() else "no file",
+                next_step=f"run vmaf-train card {model_id}",
+            )
+    print(f"{model_id}: card and page are what the run record renders")
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code: 0 done, 1 failed, 2 usage, 3 gate."""
+    try:
+        app()
+    except VmafTrainError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(0)

@@ -1,0 +1,52 @@
+"""One message for all faults of a config, each unknown key with the nearest known one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, ValidationError
+
+from vmaf_train.errors import ConfigError
+
+__all__ = ["config_error"]
+
+
+def _known_keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _known_keys(field.annotation, f"{prefix}{name}.")
+
+
+def _nearest(dotted: str, known: Sequence[str]) -> str | None:
+    leaf = dotted.rpartition(".")[2]
+    leaves = [key.rpartition(".")[2] for key in known]
+    squeezed = [name.replace("_", "") for name in leaves]
+    for candidates, word in ((leaves, leaf), (squeezed, leaf.replace("_", "")), (list(known), dotted)):
+        if close := difflib.get_close_matches(word, candidates, n=1, cutoff=0.6):
+            return known[candidates.index(close[0])]
+    # A short word inside a longer name: "crop" for "augmentation.crop_size".
+    inside = [key for key, name in zip(known, leaves, strict=True) if len(leaf) > 2 and leaf in name]
+    return inside[0] if inside else None
+
+
+def config_error(config_type: type[BaseModel], error: ValidationError, name: str) -> ConfigError:
+    """Return the error that names every fault that pydantic found in the config ``name``."""
+    known = list(_known_keys(config_type))
+    faults = []
+    for fault in error.errors(include_url=False):
+        key = ".".join(str(part) for part in fault["loc"])
+        if fault["type"] == "extra_forbidden":
+            hint = _nearest(key, known)
+            faults.append(f"unknown key {key}" + (f" (nearest known key: {hint})" if hint else ""))
+        else:
+            message = fault["msg"].removeprefix("Value error, ")
+            value = "" if fault["type"] in {"missing", "value_error"} else f", not {fault['input']!r}"
+            faults.append(f"{key}: {message}{value}" if key else message)
+    return ConfigError(
+        name,
+        expected=f"a valid {config_type.__name__}",
+        found="; ".join(faults),
+        next_step="correct these, or see vmaf-train config TASK --schema",
+    )

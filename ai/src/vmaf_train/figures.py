@@ -1,0 +1,85 @@
+"""Pictures of a run: curves over the epochs, and a sheet of samples."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vmaf_train.run_record import EpochRecord
+from vmaf_train.task import Panels
+
+__all__ = ["contact_sheet", "curves"]
+
+_GAP = 4
+
+
+def curves(history: Sequence[EpochRecord], title: str, *, form: str) -> bytes:
+    """Return loss and metrics over the epochs as a picture; the same bytes for the same history.
+
+    Args:
+        history: at least one epoch; a metric that was no number leaves a gap.
+        title: the heading.
+        form: ``png`` or ``svg``.
+    """
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.hashsalt": "vmaf_train", "font.size": 10, "svg.fonttype": "none"}):
+        figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+        FigureCanvasAgg(figure)
+        left, right = figure.subplots(1, 2)
+        epochs = [record.epoch for record in history]
+        marker = "o" if len(epochs) < 3 else ""
+        left.plot(epochs, _gaps([record.loss for record in history]), color="#4c4c4c", marker=marker)
+        left.set(title="training loss", xlabel="epoch")
+        for name in history[0].metrics:
+            right.plot(
+                epochs, _gaps([record.metrics.get(name) for record in history]), label=name, marker=marker
+            )
+        right.set(title="validation", xlabel="epoch", ylim=(0.0, None))
+        right.legend(frameon=False)
+        for axes in (left, right):
+            axes.grid(visible=True, alpha=0.3)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            for side in ("top", "right"):
+                axes.spines[side].set_visible(False)
+        figure.suptitle(title)
+        buffer = io.BytesIO()
+        metadata: dict[str, Any] = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
+        figure.savefig(buffer, format=form, dpi=120, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _gaps(values: Sequence[float | None]) -> list[float]:
+    return [math.nan if value is None else value for value in values]
+
+
+def contact_sheet(rows: Panels) -> bytes | None:
+    """Return the panels as one PNG: each row of panels side by side, several rows to a line.
+
+    None when there are no rows.
+    """
+    if not rows:
+        return None
+    height = max(panel.shape[0] for row in rows for panel in row)
+    width = max(panel.shape[1] for row in rows for panel in row)
+    panels = max(len(row) for row in rows)
+    row_width = panels * (width + _GAP) + 3 * _GAP
+    # As near to a square as whole rows allow.
+    across = max(1, round(math.sqrt(len(rows) * (height + _GAP) / row_width)))
+    lines = -(-len(rows) // across)
+    sheet = np.full((lines * (height + _GAP) + _GAP, across * row_width, 3), 255, dtype=np.uint8)
+    for number, row in enumerate(rows):
+        top = _GAP + number // across * (height + _GAP)
+        for j, panel in enumerate(row):
+            left = 2 * _GAP + number % across * row_width + j * (width + _GAP)
+            sheet[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
+    buffer = io.BytesIO()
+    Image.fromarray(sheet).save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,105 @@
+"""Digests, atomic writes, strict JSON and the packaged resources: the only copies of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from vmaf_train.errors import ConfigError, PublishError
+
+__all__ = ["dump_json", "resource", "sha256_bytes", "sha256_file", "write_atomic"]
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Return the SHA-256 of ``data`` as 64 lower-case hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of the file's bytes as 64 lower-case hex digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def dump_json(value: Any) -> str:
+    """Return ``value`` as indented JSON that every strict reader accepts, with a final newline.
+
+    Raises:
+        ValueError: a NaN or an infinity is inside; JSON has no such numbers, so the caller
+            must decide what they mean before writing.
+    """
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Put ``data`` at ``path`` so that a reader sees the old file or the new one, never a part.
+
+    A temporary file in the same folder is written, flushed to the disk, given the mode a plain
+    ``open`` would give it, and renamed over ``path``; then the folder entry is flushed too.
+
+    Raises:
+        PublishError: the folder cannot be made or written, or the disk is full. ``path`` is
+            then what it was before.
+    """
+    payload = data.encode() if isinstance(data, str) else data
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(payload)
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(temporary).chmod(0o666 & ~umask)
+        Path(temporary).replace(path)
+        temporary = None
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise PublishError(
+            str(path),
+            expected="a file that can be written",
+            found=error.strerror or str(error),
+            next_step="free the disk or choose a folder that you may write",
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def resource(name: str, *in_checkout: str) -> Path:
+    """Return the path of a packaged resource: in a wheel ``resources/NAME``, else in the checkout.
+
+    Args:
+        name: the resource's name inside an installed package.
+        in_checkout: its place below the root of a source checkout, part by part.
+
+    Raises:
+        ConfigError: neither is there.
+    """
+    checkout = _PACKAGE.parents[2]
+    candidates = [_PACKAGE / "resources" / name, checkout.joinpath(*in_checkout)]
+    for candidate in candidates:
+        if candidate.exists():
+            return candidate
+    raise ConfigError(
+        name,
+        expected="a file that ships with vmaf_train",
+        found="nothing at " + " or ".join(str(candidate) for candidate in candidates),
+        next_step="install vmaf-train again",
+    )

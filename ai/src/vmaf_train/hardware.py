@@ -1,0 +1,111 @@
+"""What computes: device, precision and threads, and the record of them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+import vmaf_train
+from vmaf_train.config import FitConfig
+from vmaf_train.errors import ConfigError
+from vmaf_train.run_record import EnvironmentRecord
+
+__all__ = ["Hardware", "choose_hardware", "environment_record", "reproducible_arithmetic"]
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where and in which precision a network is trained."""
+
+    device: Literal["cpu", "cuda"]
+    precision: Literal["float32", "bfloat16"]
+    threads: int
+    channels_last: bool
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The layout of image tensors."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+
+def _cpu_computes_bfloat16() -> bool:
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def choose_hardware(config: FitConfig) -> Hardware:
+    """Return what ``config`` asks for, with every ``auto`` decided.
+
+    Raises:
+        ConfigError: CUDA is asked for and not there.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "fit.device",
+            expected="a CUDA device for 'cuda'",
+            found="none that torch can use",
+            next_step="set fit.device=auto",
+        )
+    device: Literal["cpu", "cuda"] = "cpu"
+    if config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available()):
+        device = "cuda"
+    precision: Literal["float32", "bfloat16"]
+    if config.precision == "auto":
+        computes = torch.cuda.is_bf16_supported() if device == "cuda" else _cpu_computes_bfloat16()
+        precision = "bfloat16" if computes else "float32"
+    else:
+        precision = config.precision
+    return Hardware(device, precision, config.threads or torch.get_num_threads(), config.channels_last)
+
+
+@contextmanager
+def reproducible_arithmetic(hardware: Hardware, *, deterministic: bool) -> Iterator[None]:
+    """Set threads and determinism for the block, keep its random draws to itself, then restore."""
+    threads = torch.get_num_threads()
+    strict = torch.are_deterministic_algorithms_enabled()
+    fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
+    with torch.random.fork_rng():
+        torch.set_num_threads(hardware.threads)
+        torch.use_deterministic_algorithms(deterministic)
+        # Filling fresh memory guards code that reads before it writes, at a cost in every op.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(strict)
+            torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def environment_record(hardware: Hardware, processes: int = 1) -> EnvironmentRecord:
+    """Return versions and machine for the run record; no host, user or path."""
+    return EnvironmentRecord(
+        vmaf_train=vmaf_train.__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        onnx=importlib.metadata.version("onnx"),
+        onnxruntime=importlib.metadata.version("onnxruntime"),
+        processor=_processor(),
+        device=hardware.device,
+        device_name=torch.cuda.get_device_name() if hardware.device == "cuda" else _processor(),
+        precision=hardware.precision,
+        threads=hardware.threads,
+        processes=processes,
+    )

@@ -1,0 +1,333 @@
+"""The main path: preflight, data, fit, gate, export, check, publish."""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import replace as replace_fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from vmaf_train.config import TaskConfig, config_digest, config_yaml, recorded_config
+from vmaf_train.errors import ConfigError, GateError
+from vmaf_train.figures import contact_sheet, curves
+from vmaf_train.files import sha256_file, write_atomic
+from vmaf_train.fit import FitResult, fit, validate
+from vmaf_train.hardware import Hardware, choose_hardware, environment_record, reproducible_arithmetic
+from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
+from vmaf_train.onnx_export import check_parity, export_onnx, record_export
+from vmaf_train.op_allowlist import load_allowlist
+from vmaf_train.publish import check_can_publish, publish_failure, publish_model
+from vmaf_train.registry import ModelEntry
+from vmaf_train.report import Reporter, SilentReporter, closing_reporter
+from vmaf_train.reproducer import reproducer_command
+from vmaf_train.run_record import (
+    DataRecord,
+    ExportRecord,
+    GateRecord,
+    RunRecord,
+    TrainingRecord,
+    finite_or_none,
+)
+from vmaf_train.task import DataSplits, ExportSpec, Task, TaskPlugin
+
+__all__ = ["RunPaths", "run"]
+
+_PREVIEWED = 16
+_REAL_PROBES = 4
+_ONNX_NAME = "model.onnx"
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Where a run works and where its results go.
+
+    Attributes:
+        run_dir: checkpoints, metrics, pictures and the run record; belongs to one run.
+        model_dir: the registry's folder.
+        docs_dir: the docs pages' folder.
+    """
+
+    run_dir: Path
+    model_dir: Path
+    docs_dir: Path
+
+
+def run(
+    plugin: TaskPlugin[Any],
+    config: TaskConfig,
+    paths: RunPaths,
+    *,
+    replace: bool = False,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+) -> RunRecord:
+    """Train, prove and publish one model; return its record.
+
+    Args:
+        plugin: the task.
+        config: its resolved config.
+        paths: the folders; missing ones are made.
+        replace: whether a registered model of the same id may be replaced.
+        resume: whether to go on with the run that ``paths.run_dir`` holds.
+        reporter: told of progress.
+
+    Raises:
+        ConfigError: the config, data or folders cannot lead to a model; nothing was changed.
+        DataError, DivergenceError, ContractError, PublishError: the run failed at that step; no
+            weights were emitted.
+        GateError: the quality is not proved; a failure page was written, no weights.
+    """
+    with closing_reporter(reporter or SilentReporter()) as say:
+        task = plugin.create(config)
+        hardware = choose_hardware(config.fit)
+        with reproducible_arithmetic(hardware, deterministic=config.fit.deterministic):
+            preflight(plugin, task, config, paths, replace=replace, resume=resume)
+            with owned_run_dir(paths.run_dir, config, resume=resume):
+                splits = load_data(task, config, say)
+                fitted = train(task, config, splits, hardware, paths.run_dir, say, resume=resume)
+                gate = prove_quality(task, config, splits, fitted, hardware)
+                record = describe(plugin, task, config, splits, fitted, gate, hardware)
+                draw(task, splits, fitted, record, paths.run_dir)
+                if gate.applied and not gate.passed:
+                    raise refuse(record, paths)
+                onnx, export = export_and_check(task, config, splits, fitted.network)
+                record = record.model_copy(update={"export": export})
+                write_atomic(paths.run_dir / _ONNX_NAME, onnx)
+                write_atomic(paths.run_dir / "run_record.json", record.model_dump_json(indent=2) + "\n")
+                publish_model(
+                    record,
+                    onnx,
+                    model_dir=paths.model_dir,
+                    docs_dir=paths.docs_dir,
+                    replace=replace,
+                    figures=_page_figures(record, ""),
+                )
+    return record
+
+
+def preflight(
+    plugin: TaskPlugin[Any],
+    task: Task,
+    config: TaskConfig,
+    paths: RunPaths,
+    *,
+    replace: bool,
+    resume: bool,
+) -> None:
+    """Refuse at once whatever would fail after training: op list, exporter, contract, registry."""
+    earlier = paths.run_dir / _ONNX_NAME
+    try:
+        entry = ModelEntry(
+            id=config.id,
+            kind=plugin.kind,
+            onnx=f"{config.id}.onnx",
+            sha256=sha256_file(earlier) if resume and earlier.is_file() else "0" * 64,
+            opset=config.export.opset,
+            license=plugin.license,
+            description=task.card_text().title,
+            smoke=config.smoke,
+        )
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ConfigError(
+            f"the registry row of {config.id}",
+            expected="a row that the registry's schema takes",
+            found=faults,
+            next_step="correct the task's card text or id",
+        ) from error
+    check_can_publish(paths.model_dir, paths.docs_dir, entry, replace=replace)
+    allowlist = load_allowlist()
+    spec = task.export_spec()
+    with torch.random.fork_rng():
+        untrained = task.build_model()
+        exported = export_onnx(untrained, spec, config.export, allowlist)
+        check_parity(exported.data, untrained, spec, config.export)
+
+
+@contextmanager
+def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterator[None]:
+    """Hold the run folder for this process alone; refuse a folder of another run."""
+    lock = run_dir / ".lock"
+    standing = [path.name for path in run_dir.iterdir() if path != lock] if run_dir.is_dir() else []
+    if run_dir.exists() and not run_dir.is_dir():
+        standing = ["a file of that name"]
+    if standing and not resume:
+        raise ConfigError(
+            str(run_dir),
+            expected="an empty run folder",
+            found=f"one that holds {', '.join(sorted(standing)[:3])}",
+            next_step="go on with that run by --resume, or choose another --run-dir",
+        )
+    # The first write tells whether the folder can be written at all.
+    write_atomic(lock, b"")
+    try:
+        with FileLock(lock, timeout=0):
+            write_atomic(run_dir / "config.yaml", config_yaml(config))
+            yield
+    except Timeout as error:
+        raise ConfigError(
+            str(run_dir),
+            expected="a run folder that no other process uses",
+            found="a run that goes on there",
+            next_step="wait for it, or choose another --run-dir",
+        ) from error
+
+
+def load_data(task: Task, config: TaskConfig, say: Reporter) -> DataSplits | None:
+    """Return the task's samples; None for a model that is not trained."""
+    if config.fit.epochs == 0:
+        return None
+    splits = task.load_data(say.progress)
+    for corpus in splits.provenance.corpora:
+        dropped = ", ".join(f"{count} {reason}" for reason, count in corpus.dropped.items()) or "none"
+        seen = ", ".join(f"{count} {kind}" for kind, count in corpus.findings.items())
+        say.stage(
+            f"data: {corpus.name}: {corpus.found} found, {corpus.kept} kept, dropped: {dropped}"
+            + (f"; seen: {seen}" if seen else "")
+        )
+    say.stage(f"data: {splits.provenance.train} to train on, {splits.provenance.val} held out")
+    return splits
+
+
+def train(
+    task: Task,
+    config: TaskConfig,
+    splits: DataSplits | None,
+    hardware: Hardware,
+    run_dir: Path,
+    say: Reporter,
+    *,
+    resume: bool,
+) -> FitResult:
+    """Return the network with its best weights; an untrained smoke model comes back as built."""
+    torch.manual_seed(config.fit.seed)
+    network = task.build_model()
+    if splits is None:
+        parameters = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+        record = TrainingRecord(
+            parameters=parameters,
+            steps=0,
+            best_epoch=None,
+            primary_metric="",
+            history=(),
+            seconds=0.0,
+            byte_reproducible=True,
+        )
+        return FitResult(network.eval(), record)
+    say.stage(
+        f"fit: {hardware.device}, {hardware.precision}, {hardware.threads} threads, "
+        f"{config.fit.epochs} epochs of batch {config.fit.batch_size}"
+    )
+    return fit(task, config, splits, network, hardware, run_dir, say, resume=resume)
+
+
+def prove_quality(
+    task: Task, config: TaskConfig, splits: DataSplits | None, fitted: FitResult, hardware: Hardware
+) -> GateRecord:
+    """Measure the chosen weights in float32 and hold them against the gate; NaN proves nothing."""
+    if splits is None:
+        return GateRecord(metric="", value=None, min_value=config.gate.min_value, passed=False, applied=False)
+    primary = fitted.record.primary_metric
+    in_float32 = replace_fields(hardware, device="cpu", precision="float32")
+    metrics = validate(fitted.network, task, splits.val, config.fit.batch_size, in_float32)
+    value = metrics[primary]
+    proved = math.isfinite(value) and value >= config.gate.min_value
+    return GateRecord(
+        metric=primary,
+        value=value if math.isfinite(value) else None,
+        min_value=config.gate.min_value,
+        passed=proved,
+        metrics=finite_or_none(metrics),
+    )
+
+
+def describe(
+    plugin: TaskPlugin[Any],
+    task: Task,
+    config: TaskConfig,
+    splits: DataSplits | None,
+    fitted: FitResult,
+    gate: GateRecord,
+    hardware: Hardware,
+) -> RunRecord:
+    """Return the run's record, as yet without a file."""
+    provenance: DataRecord | None = splits.provenance if splits is not None else None
+    return RunRecord(
+        id=config.id,
+        task=plugin.name,
+        kind=plugin.kind,
+        smoke=config.smoke,
+        license=plugin.license,
+        config=recorded_config(config),
+        config_digest=config_digest(config),
+        reproducer=reproducer_command(plugin, config),
+        finished=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        environment=environment_record(hardware),
+        data=provenance,
+        training=fitted.record,
+        gate=gate,
+        export=None,
+        card=task.card_text(),
+    )
+
+
+def draw(task: Task, splits: DataSplits | None, fitted: FitResult, record: RunRecord, run_dir: Path) -> None:
+    """Put curves and a contact sheet into the run folder, for people to look at."""
+    if splits is None or not fitted.record.history:
+        return
+    write_atomic(run_dir / "curves.png", curves(fitted.record.history, record.id, form="png"))
+    batch, target = _some(splits, _PREVIEWED)
+    with torch.inference_mode():
+        output = fitted.network(batch)
+    sheet = contact_sheet(task.preview(batch, output.float(), target))
+    if sheet is not None:
+        write_atomic(run_dir / "contact_sheet.png", sheet)
+
+
+def refuse(record: RunRecord, paths: RunPaths) -> GateError:
+    """Write the failure page and return the error to raise; nothing under the model folder changes."""
+    write_atomic(paths.run_dir / "run_record.json", record.model_dump_json(indent=2) + "\n")
+    page = publish_failure(record, paths.docs_dir, _page_figures(record, "_failed"))
+    gate = record.gate
+    return GateError(
+        f"the quality gate of {record.id}",
+        expected=f"{gate.metric} of at least {gate.min_value:g}",
+        found="no finite number" if gate.value is None else f"{gate.value:.4f}",
+        next_step=f"no weights were emitted; see {page}",
+    )
+
+
+def export_and_check(
+    task: Task, config: TaskConfig, splits: DataSplits | None, network: nn.Module
+) -> tuple[bytes, ExportRecord]:
+    """Return the final bytes and their record, after every check on those very bytes."""
+    spec: ExportSpec = task.export_spec()
+    exported = export_onnx(network, spec, config.export)
+    real: list[Tensor] = []
+    if splits is not None:
+        batch, _ = _some(splits, _REAL_PROBES)
+        real = [batch[row : row + 1] for row in range(len(batch))]
+    parity = check_parity(exported.data, network, spec, config.export, real)
+    return exported.data, record_export(exported, spec, config.export, parity)
+
+
+def _some(splits: DataSplits, count: int) -> tuple[Tensor, Tensor]:
+    """The first validation samples, as validation sees them."""
+    items = list(range(min(count, len(splits.val))))
+    return splits.val.batch(items, [sample_stream(0, VALIDATION_EPOCH, item) for item in items])
+
+
+def _page_figures(record: RunRecord, suffix: str) -> dict[str, bytes]:
+    if not record.training.history:
+        return {}
+    svg = curves(record.training.history, record.id, form="svg")
+    return {f"{record.id}{suffix}_curves.svg": svg}

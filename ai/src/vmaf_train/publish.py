@@ -1,0 +1,199 @@
+"""All files of a model, or none: staged beside the registry, then put in place, registry last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from vmaf_train.errors import ConfigError, PublishError
+from vmaf_train.files import sha256_bytes, sha256_file, write_atomic
+from vmaf_train.model_card import render_card, render_failure, render_index, render_page
+from vmaf_train.registry import (
+    MAX_MODEL_BYTES,
+    REGISTRY_NAME,
+    SCHEMA_NAME,
+    ModelEntry,
+    Sidecar,
+    load_registry,
+    registry_entry,
+    registry_schema,
+    registry_text,
+    sidecar_text,
+    upsert,
+)
+from vmaf_train.run_record import RunRecord
+from vmaf_train.staging import finish_staged, publish_lock, stage_files
+
+__all__ = [
+    "check_can_publish",
+    "expected_texts",
+    "publish_failure",
+    "publish_model",
+    "republish_card",
+]
+
+
+def check_can_publish(model_dir: Path, docs_dir: Path, entry: ModelEntry, *, replace: bool) -> None:
+    """Refuse, before training and without touching anything, what could not be published after it.
+
+    Args:
+        model_dir: the registry's folder; need not exist.
+        docs_dir: the folder of docs pages; need not exist.
+        entry: the row as far as it is known; its digest is that of the file an earlier attempt
+            of this run made, or a placeholder.
+        replace: whether a model of the same id may be replaced.
+
+    Raises:
+        ConfigError: the id is taken, or a smoke model would take the place of a real one.
+        PublishError: the registry is damaged, or a folder cannot be written.
+    """
+    for folder in (model_dir, docs_dir):
+        standing = folder
+        while not standing.exists() and standing != standing.parent:
+            standing = standing.parent
+        if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+            raise PublishError(
+                str(folder),
+                expected="a folder that can be written",
+                found=f"{standing} is no folder"
+                if not standing.is_dir()
+                else f"no right to write {standing}",
+                next_step="choose another with --model-dir or --docs-dir",
+            )
+    _check_id(model_dir, entry, replace=replace)
+
+
+def _check_id(model_dir: Path, entry: ModelEntry, *, replace: bool) -> None:
+    existing = load_registry(model_dir).entry(entry.id)
+    # The very same bytes are this run's own, put there before it was stopped.
+    if existing is None or existing.sha256 == entry.sha256:
+        return
+    if not replace:
+        raise ConfigError(
+            f"model {entry.id}",
+            expected=f"an id that {model_dir / REGISTRY_NAME} does not hold",
+            found=f"a model of this id, sha256 {existing.sha256[:12]}",
+            next_step="choose another with --id, or replace it with --replace",
+        )
+    if entry.smoke and not existing.smoke:
+        raise ConfigError(
+            f"model {entry.id}",
+            expected="a real model in place of a real model",
+            found="a smoke model",
+            next_step="choose another --id; a smoke model never replaces a real one",
+        )
+
+
+def publish_model(
+    record: RunRecord,
+    onnx: bytes,
+    *,
+    model_dir: Path,
+    docs_dir: Path,
+    replace: bool,
+    figures: Mapping[str, bytes],
+) -> tuple[Path, ...]:
+    """Put the model, sidecar, card, page, figures, index, schema and registry row in place.
+
+    The files are staged first; once the manifest of the staging folder is on the disk, the
+    publication counts as made, and whoever comes next completes it after a crash.
+
+    Returns:
+        The paths of all files written.
+
+    Raises:
+        ConfigError: the id was taken meanwhile.
+        PublishError: the registry is damaged, another process keeps the lock, the disk is full,
+            or the bytes are not those of the record.
+    """
+    if record.export is None or sha256_bytes(onnx) != record.export.sha256 or len(onnx) > MAX_MODEL_BYTES:
+        raise PublishError(
+            f"{record.id}.onnx",
+            expected=f"the recorded bytes, at most {MAX_MODEL_BYTES}",
+            found=f"{len(onnx)} bytes, sha256 {sha256_bytes(onnx)[:12]}",
+            next_step="export again",
+        )
+    with publish_lock(model_dir):
+        finish_staged(model_dir, docs_dir)
+        entry = registry_entry(record)
+        _check_id(model_dir, entry, replace=replace)
+        files: dict[Path, bytes] = {model_dir / entry.onnx: onnx}
+        files |= {docs_dir / name: data for name, data in figures.items()}
+        files |= _texts(record, entry, model_dir, docs_dir)
+        stale = model_dir / f"{entry.onnx}.data"
+        stage_files(model_dir, docs_dir, files)
+        finish_staged(model_dir, docs_dir)
+        # An old companion of external weights would be taken for this file's.
+        stale.unlink(missing_ok=True)
+        written = sha256_file(model_dir / entry.onnx)
+        if written != entry.sha256:
+            raise PublishError(
+                str(model_dir / entry.onnx),
+                expected=f"sha256 {entry.sha256}",
+                found=written,
+                next_step="check the disk and publish again",
+            )
+    return tuple(files)
+
+
+def republish_card(model_dir: Path, docs_dir: Path, record: RunRecord) -> tuple[Path, ...]:
+    """Write sidecar, card, page and index of a registered model anew from ``record``.
+
+    Raises:
+        PublishError: the model is not registered, or the record is of another file.
+    """
+    with publish_lock(model_dir):
+        finish_staged(model_dir, docs_dir)
+        entry = load_registry(model_dir).entry(record.id)
+        if entry is None or record.export is None or record.export.sha256 != entry.sha256:
+            raise PublishError(
+                f"model {record.id}",
+                expected="the run record of the registered file",
+                found="no such row" if entry is None else "a record of other bytes",
+                next_step="publish the model first",
+            )
+        files = _texts(record, entry, model_dir, docs_dir)
+        stage_files(model_dir, docs_dir, files)
+        finish_staged(model_dir, docs_dir)
+    return tuple(files)
+
+
+def publish_failure(record: RunRecord, docs_dir: Path, figures: Mapping[str, bytes]) -> Path:
+    """Write the page of a run whose gate was not met; nothing under the model folder changes."""
+    page = docs_dir / f"{record.id}_failed.md"
+    for name, data in figures.items():
+        write_atomic(docs_dir / name, data)
+    write_atomic(page, render_failure(record))
+    return page
+
+
+def expected_texts(record: RunRecord, entry: ModelEntry, model_dir: Path, docs_dir: Path) -> dict[Path, str]:
+    """Return what card and page of ``record`` must say, by path."""
+    return {
+        model_dir / f"{entry.id}_card.md": render_card(record),
+        docs_dir / f"{entry.id}.md": render_page(record),
+    }
+
+
+def _texts(record: RunRecord, entry: ModelEntry, model_dir: Path, docs_dir: Path) -> dict[Path, bytes]:
+    """All texts of a model in the order in which they are put in place, the registry last."""
+    assert record.export is not None
+    sidecar = Sidecar(
+        kind=record.kind,
+        name=record.id,
+        input_name=record.export.inputs[0].name,
+        output_name=record.export.outputs[0].name,
+        onnx_opset=record.export.opset,
+        quant_mode=entry.quant_mode,
+        record=record,
+    )
+    registry = upsert(load_registry(model_dir), entry)
+    texts = {model_dir / f"{entry.id}.json": sidecar_text(sidecar)}
+    texts |= expected_texts(record, entry, model_dir, docs_dir)
+    texts |= {
+        model_dir / "README.md": render_index(registry),
+        model_dir / SCHEMA_NAME: registry_schema(),
+        model_dir / REGISTRY_NAME: registry_text(registry),
+    }
+    return {path: text.encode() for path, text in texts.items()}

@@ -1,0 +1,255 @@
+"""``registry.json`` and the sidecars beside the models: the C loader's view of the folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from vmaf_train.config import MODEL_ID_PATTERN
+from vmaf_train.errors import PublishError
+from vmaf_train.files import dump_json
+from vmaf_train.run_record import RunRecord, Sha256
+
+__all__ = [
+    "MAX_MODEL_BYTES",
+    "MAX_SIDECAR_BYTES",
+    "REGISTRY_NAME",
+    "SCHEMA_NAME",
+    "ModelEntry",
+    "Registry",
+    "Sidecar",
+    "load_registry",
+    "load_sidecar",
+    "registry_entry",
+    "registry_schema",
+    "registry_text",
+    "sidecar_text",
+    "upsert",
+]
+
+REGISTRY_NAME = "registry.json"
+SCHEMA_NAME = "registry.schema.json"
+MAX_MODEL_BYTES = 50 * 1024 * 1024
+"""The loader refuses a larger model file."""
+MAX_SIDECAR_BYTES = 1024 * 1024
+"""The loader refuses a larger sidecar."""
+
+ModelId = Annotated[str, Field(pattern=MODEL_ID_PATTERN, max_length=64)]
+QuantMode = Literal["fp32", "int8"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class ModelEntry(_Part):
+    """One model that the loader may load."""
+
+    id: ModelId
+    """Name of the model."""
+    kind: Literal["fr", "nr", "filter"]
+    """Full reference, no reference, or a filter."""
+    onnx: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*\.onnx$", max_length=128)
+    """Name of the model file, in the registry's folder."""
+    sha256: Sha256
+    """SHA-256 of the model file's bytes, lower-case hex."""
+    opset: int = Field(ge=1, le=64)
+    """Default-domain operator set, read back from the file."""
+    license: str = Field(min_length=1, max_length=64)
+    """Licence of the weights."""
+    description: str = Field(default="", max_length=256)
+    """What the model is, in a line."""
+    notes: str = Field(default="", max_length=512)
+    """What a user must know before choosing it."""
+    smoke: bool = False
+    """True for a model that proves the machinery and is not for use."""
+    quant_mode: QuantMode = "fp32"
+    """Number format of the weights."""
+    int8_sha256: Sha256 | None = None
+    """SHA-256 of the quantised file ``<id>.int8.onnx``, where one ships."""
+
+
+class Registry(_Part):
+    """All models of a folder, by id."""
+
+    schema_version: Literal[1] = 1
+    """Version of this file's form."""
+    models: tuple[ModelEntry, ...] = ()
+    """Sorted by id, each id once."""
+
+    @model_validator(mode="after")
+    def _each_id_once(self) -> Registry:
+        ids = [entry.id for entry in self.models]
+        if len(set(ids)) != len(ids):
+            raise ValueError("an id stands twice")
+        return self
+
+    def entry(self, model_id: str) -> ModelEntry | None:
+        """Return the row of ``model_id``, or None."""
+        return next((entry for entry in self.models if entry.id == model_id), None)
+
+
+class Sidecar(_Part):
+    """``<id>.json``: six scalars that the loader finds by text search, then the run record.
+
+    The loader takes the first occurrence of a quoted key, so the scalars must come before
+    anything in which such a text could stand.
+    """
+
+    kind: Literal["fr", "nr", "filter"]
+    name: ModelId
+    input_name: str
+    output_name: str
+    onnx_opset: int
+    quant_mode: QuantMode = "fp32"
+    record: RunRecord
+
+    @model_validator(mode="after")
+    def _agrees_with_record(self) -> Sidecar:
+        export = self.record.export
+        if export is None:
+            raise ValueError("the record is of a run that made no file")
+        pairs = {
+            "kind": (self.kind, self.record.kind),
+            "name": (self.name, self.record.id),
+            "input_name": (self.input_name, export.inputs[0].name),
+            "output_name": (self.output_name, export.outputs[0].name),
+            "onnx_opset": (self.onnx_opset, export.opset),
+        }
+        for key, (mine, recorded) in pairs.items():
+            if mine != recorded:
+                raise ValueError(f"{key} is {mine!r}, the record says {recorded!r}")
+        return self
+
+
+_PartT = TypeVar("_PartT", bound=BaseModel)
+
+
+def _strict_json(text: str) -> Any:
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} is no JSON number")
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"key {key!r} stands twice")
+        return dict(pairs)
+
+    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
+
+
+def _load(path: Path, build: Callable[[Any], _PartT], limit: int) -> _PartT:
+    try:
+        data = path.read_bytes()
+        if len(data) > limit:
+            raise ValueError(f"{len(data)} bytes, more than {limit}")
+        return build(_strict_json(data.decode("utf-8")))
+    except (OSError, ValueError, RecursionError) as error:
+        found = str(getattr(error, "strerror", None) or error)
+        if isinstance(error, ValidationError):
+            found = "; ".join(
+                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()
+            )
+        raise PublishError(
+            str(path),
+            expected="a valid file of its schema",
+            found=found,
+            next_step="restore it from version control; it was not touched",
+        ) from error
+
+
+def load_registry(model_dir: Path) -> Registry:
+    """Return the registry of ``model_dir``; an empty one where there is no file yet.
+
+    Raises:
+        PublishError: the file is empty, damaged or breaks its schema. It is not touched.
+    """
+    path = model_dir / REGISTRY_NAME
+    if not path.exists():
+        return Registry()
+    return _load(path, Registry.model_validate, 16 * MAX_SIDECAR_BYTES)
+
+
+def load_sidecar(model_dir: Path, model_id: str) -> Sidecar:
+    """Return the sidecar ``<model_id>.json``.
+
+    Raises:
+        PublishError: it is missing, damaged, too large, or disagrees with its own record.
+    """
+    return _load(model_dir / f"{model_id}.json", Sidecar.model_validate, MAX_SIDECAR_BYTES)
+
+
+def registry_text(registry: Registry) -> str:
+    """Return the registry as JSON, its rows sorted by id, absent options left out."""
+    rows = sorted(registry.models, key=lambda entry: entry.id)
+    models = [entry.model_dump(mode="json", exclude_none=True) for entry in rows]
+    return dump_json({"schema_version": registry.schema_version, "models": models})
+
+
+def sidecar_text(sidecar: Sidecar) -> str:
+    """Return the sidecar as JSON, the loader's six scalars first.
+
+    Raises:
+        PublishError: it would be larger than the loader reads.
+    """
+    text = dump_json(sidecar.model_dump(mode="json"))
+    if len(text.encode()) > MAX_SIDECAR_BYTES:
+        raise PublishError(
+            f"{sidecar.name}.json",
+            expected=f"at most {MAX_SIDECAR_BYTES} bytes",
+            found=str(len(text.encode())),
+            next_step="train fewer epochs or shorten the card text",
+        )
+    return text
+
+
+def registry_schema() -> str:
+    """Return the JSON schema of ``registry.json``, generated from :class:`Registry`."""
+    schema = Registry.model_json_schema()
+    return dump_json({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+
+
+def registry_entry(record: RunRecord) -> ModelEntry:
+    """Return the row of a finished run; all of it follows from the record.
+
+    Raises:
+        pydantic.ValidationError: the card's title is too long for a description.
+        ValueError: the record has no file.
+    """
+    export = record.export
+    if export is None:
+        raise ValueError(f"run {record.id} made no file")
+    return ModelEntry(
+        id=record.id,
+        kind=record.kind,
+        onnx=f"{record.id}.onnx",
+        sha256=export.sha256,
+        opset=export.opset,
+        license=record.license,
+        description=record.card.title,
+        notes=_notes(record),
+        smoke=record.smoke,
+    )
+
+
+def _notes(record: RunRecord) -> str:
+    """What a user must know before choosing the model, in a few sentences."""
+    parts = ["Smoke model: not for use."] if record.smoke else []
+    if record.gate.applied and record.gate.value is not None and record.data is not None:
+        parts.append(
+            f"Validation {record.gate.metric} {record.gate.value:.4f} over {record.data.val} samples."
+        )
+    if record.export is not None and record.export.size_multiple > 1:
+        parts.append(f"Frame height and width must be multiples of {record.export.size_multiple}.")
+    return " ".join(parts)
+
+
+def upsert(registry: Registry, entry: ModelEntry) -> Registry:
+    """Return the registry with ``entry`` in place of the row of its id, or added."""
+    others = tuple(row for row in registry.models if row.id != entry.id)
+    return Registry(models=tuple(sorted((*others, entry), key=lambda row: row.id)))

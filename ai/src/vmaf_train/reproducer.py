@@ -1,0 +1,31 @@
+"""The command that repeats a run, derived from its config alone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from vmaf_train.config import TaskConfig, config_changes, find_config_file, load_config_values
+from vmaf_train.task import TaskPlugin
+
+__all__ = ["reproducer_command"]
+
+
+def reproducer_command(plugin: TaskPlugin[Any], config: TaskConfig) -> str:
+    """Return ``vmaf-train run ...`` with the nearest shipped config and every difference from it.
+
+    No path of this machine is in it: a data folder stands as ``DIR``.
+    """
+    candidates = []
+    for name in (plugin.config_file, plugin.demo_config_file):
+        values = load_config_values(find_config_file(name)) if name else {}
+        candidates.append((name, config_changes(type(config), values, config)))
+    name, changes = min(candidates, key=lambda item: len(item[1]))
+    words = ["vmaf-train", "run", plugin.name]
+    if name:
+        words += ["--config", name]
+    for key, value in changes.items():
+        words += ["--set", f"{key}={json.dumps(value)}"]
+    command = shlex.join(words)
+    return f"{command} --data DIR" if getattr(getattr(config, "data", None), "root", None) else command

@@ -1,0 +1,270 @@
+"""The record of a run: every number that a card, a page or the registry may quote.
+
+It is written once by the pipeline, lies in the run folder and inside the model's sidecar, and
+is all that a renderer is given. A figure that could not be computed is null, never NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "CardText",
+    "CorpusRecord",
+    "DataRecord",
+    "EnvironmentRecord",
+    "EpochRecord",
+    "Evaluation",
+    "ExportRecord",
+    "Figure",
+    "GateRecord",
+    "ParityProbe",
+    "RunRecord",
+    "Sha256",
+    "TensorRecord",
+    "TrainingRecord",
+    "finite_or_none",
+]
+
+RECORD_FORMAT = 1
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
+    """Return ``values`` with every NaN and infinity as None, so that JSON can hold them."""
+    return {key: float(value) if math.isfinite(value) else None for key, value in values.items()}
+
+
+class Record(BaseModel):
+    """A frozen part of the record that refuses unknown keys and non-finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+
+class CorpusRecord(Record):
+    """One set of training data as it was published and as it was used."""
+
+    name: str
+    """The set's own name."""
+    citation: str = ""
+    """Authors, title and venue."""
+    licence: str
+    """The terms as published."""
+    url: str | None = None
+    """Where the archive was published."""
+    last_modified: str | None = None
+    """Last-Modified of the archive, as its server gave it."""
+    length_bytes: int | None = None
+    """Length of the published archive in bytes."""
+    archive_sha256: Sha256 | None = None
+    """SHA-256 of the published archive."""
+    published_pairs: int | None = None
+    """Pairs that the authors say it holds."""
+    found: int
+    """Pairs or files found before any check."""
+    kept: int
+    """Pairs that training or validation used."""
+    dropped: dict[str, int] = {}
+    """Files or pairs left out, by reason."""
+    findings: dict[str, int] = {}
+    """Peculiarities that were seen and kept, by kind."""
+    copy_note: str = ""
+    """How the copy in use differs from the published files."""
+
+
+class DataRecord(Record):
+    """What the model learned from and was chosen by."""
+
+    corpora: tuple[CorpusRecord, ...]
+    train: int = Field(ge=0)
+    """Samples trained on."""
+    val: int = Field(ge=0)
+    """Samples held out, never trained on."""
+    split: str
+    """How the held-out samples were chosen."""
+    digest: Sha256
+    """SHA-256 over the content of all samples used, in order."""
+    synthetic: bool = False
+    """Whether the samples were made by a program."""
+
+
+class EnvironmentRecord(Record):
+    """Where it was trained; a claim of reproducibility holds for this alone."""
+
+    vmaf_train: str
+    python: str
+    torch: str
+    onnx: str
+    onnxruntime: str
+    processor: str
+    device: Literal["cpu", "cuda"]
+    device_name: str
+    precision: Literal["float32", "bfloat16"]
+    threads: int
+    processes: int = 1
+
+
+class EpochRecord(Record):
+    """One pass over the training samples."""
+
+    epoch: int = Field(ge=1)
+    loss: float | None
+    """Mean training loss over the epoch's steps."""
+    lr: float
+    """Learning rate at the epoch's last step."""
+    metrics: dict[str, float | None]
+    """The task's metrics over all validation samples."""
+    seconds: float = Field(ge=0)
+    images_per_second: float = Field(ge=0)
+    """Training samples per second, validation and checkpoint left out."""
+
+
+class TrainingRecord(Record):
+    """How the weights came to be."""
+
+    parameters: int = Field(ge=0)
+    """Trainable parameters."""
+    steps: int = Field(ge=0)
+    """Optimiser steps taken."""
+    best_epoch: int | None
+    """The epoch whose weights ship: first with the highest primary metric."""
+    primary_metric: str
+    history: tuple[EpochRecord, ...]
+    seconds: float = Field(ge=0)
+    """Wall-clock seconds of all epochs together."""
+    resumed_at: tuple[int, ...] = ()
+    """Epochs after which the run was stopped and taken up again."""
+    byte_reproducible: bool
+    """Whether the same seed on the same machine and versions gives the same bytes."""
+
+
+class GateRecord(Record):
+    """The quality proof: passed only if ``value`` is a number and at least ``min_value``."""
+
+    metric: str
+    value: float | None
+    min_value: float
+    passed: bool
+    applied: bool = True
+    """False for an untrained smoke model, which has nothing to prove."""
+    metrics: dict[str, float | None] = {}
+    """All metrics of the chosen weights in float32 over the validation samples."""
+
+
+class TensorRecord(Record):
+    """An input or output as read back from the file."""
+
+    name: str
+    dtype: str
+    axes: tuple[int | str, ...]
+    """Sizes; a text names an axis of any size."""
+
+
+class ParityProbe(Record):
+    """One comparison of PyTorch and ONNX Runtime on the final bytes, both on CPU in float32."""
+
+    height: int
+    width: int
+    values: str
+    """The kind of input values."""
+    max_abs_diff: float = Field(ge=0)
+
+
+class ExportRecord(Record):
+    """The ONNX file as read back from its bytes."""
+
+    sha256: Sha256
+    size_bytes: int = Field(gt=0)
+    opset: int
+    ir_version: int
+    producer: str
+    ops: tuple[str, ...]
+    """Sorted names of all operators in the graph."""
+    nodes: int
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+    size_multiple: int = Field(default=1, ge=1)
+    """Height and width must be multiples of this."""
+    min_size: int = Field(default=1, ge=1)
+    """Least height and width."""
+    input_contract: dict[str, str] = {}
+    """What a frame must go through before it is fed, name to rule."""
+    parity_limit: float
+    parity: tuple[ParityProbe, ...]
+
+    @property
+    def worst_parity(self) -> float:
+        """The largest difference of all probes, in output units."""
+        return max(probe.max_abs_diff for probe in self.parity)
+
+
+class Figure(Record):
+    """A measured value with its interval, where one was computed."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Evaluation(Record):
+    """An external test of the shipped file, attached after the run."""
+
+    dataset: str
+    protocol: str
+    """What was fed and how the result was compared, in a few words."""
+    pairs: int = Field(gt=0)
+    digest: Sha256
+    """SHA-256 over the content of the test pairs."""
+    date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    model_sha256: Sha256
+    """The file that was measured."""
+    licence: str
+    metrics: dict[str, Figure]
+    notes: str = ""
+
+
+class CardText(Record):
+    """The prose of a card: words of the task's author, no measured numbers."""
+
+    title: str
+    summary: str
+    intended_use: str
+    how_to_read: str = ""
+    """What the output means, in Markdown."""
+    usage: str = ""
+    """Copy-paste use, in Markdown."""
+    limits: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    task_type: str = "other"
+    """The hub's pipeline tag."""
+
+
+class RunRecord(Record):
+    """One run, whole."""
+
+    format: Literal[1] = RECORD_FORMAT  # type: ignore[assignment]
+    id: str
+    task: str
+    kind: Literal["fr", "nr", "filter"]
+    smoke: bool
+    license: str
+    config: dict[str, Any]
+    config_digest: Sha256
+    reproducer: str
+    """The command that repeats the run."""
+    finished: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    """UTC date on which the run ended."""
+    environment: EnvironmentRecord
+    data: DataRecord | None
+    """None for a task that needs no data."""
+    training: TrainingRecord
+    gate: GateRecord
+    export: ExportRecord | None
+    """None when the gate was not met: no file was made."""
+    card: CardText
+    evaluations: tuple[Evaluation, ...] = ()

@@ -1,0 +1,79 @@
+"""The prose of a saliency model's card; measured numbers come from the run record alone."""
+
+from __future__ import annotations
+
+from vmaf_train.run_record import CardText
+from vmaf_train.tasks.saliency_student.config import SaliencyConfig
+
+__all__ = ["saliency_card_text"]
+
+_HOW_TO_READ = """\
+The file returns a map of the frame's size with values from 0 (background) to 1 (stands out). The
+extractor's feature `saliency_mean` is the mean of that map over the frame:
+
+| `saliency_mean` | what it says of the frame |
+|---|---|
+| 0 | flat: nothing stands out |
+| 0.1 to 0.3 | typical: one subject of ordinary size |
+| 0.4 to 0.6 | a large subject |
+| 0.7 and above | the subject dominates the frame |
+
+It tells how much of a frame draws the eye, not how good the frame is, and says nothing of where
+that part lies; the map does.
+"""
+
+_USAGE = """\
+```python
+import numpy as np
+import onnxruntime as ort
+
+session = ort.InferenceSession("{id}.onnx")
+rgb = np.asarray(frame, dtype=np.float32) / 255.0                # [H, W, 3] in 0..1
+rgb = (rgb - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)      # ImageNet normalisation
+batch = rgb.transpose(2, 0, 1)[None].astype(np.float32)          # [1, 3, H, W]
+saliency_map = session.run(["saliency_map"], {{"input": batch}})[0]  # [1, 1, H, W] in 0..1
+saliency_mean = float(saliency_map.mean())
+```
+"""
+
+
+def saliency_card_text(config: SaliencyConfig) -> CardText:
+    """Return title, summary, use and limits for the model that ``config`` describes."""
+    smoke = (
+        "It was trained on scenes drawn by a program, proves that the pipeline works, and is not for use "
+        "on pictures. "
+        if config.data.root is None
+        else ""
+    )
+    decoder = {
+        "conv_transpose": "transposed convolutions",
+        "resize_conv": "bilinear resizing and convolutions",
+    }
+    return CardText(
+        title=f"{config.id}: saliency map of a video frame",
+        summary=(
+            f"{smoke}A Tiny U-Net (three stages down, three up by {decoder[config.model.decoder]}, skip "
+            "connections) that marks what stands out in a picture. It was trained from scratch; no weights "
+            "of others are in it. It has no memory: each frame is judged alone."
+        ),
+        intended_use=(
+            "Weights for the `mobilesal` extractor of a VMAF fork, whose feature `saliency_mean` is a "
+            "content descriptor beside the classic features; also block importance for encoders. Not for "
+            "judging people, not for surveillance, not a measure of quality."
+        ),
+        how_to_read=_HOW_TO_READ,
+        usage=_USAGE.format(id=config.id),
+        limits=(
+            "Frames are 8-bit YUV 4:2:0, 4:2:2 or 4:4:4; 10-bit and 4:0:0 are not supported.",
+            "Colours are read as BT.709 limited range; other matrices and ranges shift the map.",
+            "Chroma is upsampled by nearest, and the frame is fed at its native size without padding.",
+            "Frame height and width must be multiples of 8, at least 8: at any other size the file stops "
+            "in a Concat node. Pad the frame and crop the map.",
+            "The network sees a window of limited size: on frames much larger than its training crops, "
+            "objects larger than the window are read as texture and the map loses quality.",
+            "Trained on still photographs with one annotated notion of saliency; captions, logos, screen "
+            "content and dark or abstract footage are outside of it.",
+        ),
+        tags=("saliency", "saliency-detection", "video-quality", "vmaf"),
+        task_type="image-segmentation",
+    )

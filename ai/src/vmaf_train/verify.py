@@ -1,0 +1,95 @@
+"""Whether a model folder agrees with itself: registry, files, sidecars, digests, cards and pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from vmaf_train.errors import PublishError
+from vmaf_train.files import sha256_file
+from vmaf_train.model_card import render_index
+from vmaf_train.publish import expected_texts
+from vmaf_train.registry import (
+    MAX_MODEL_BYTES,
+    REGISTRY_NAME,
+    SCHEMA_NAME,
+    ModelEntry,
+    load_registry,
+    load_sidecar,
+    registry_entry,
+    registry_schema,
+    registry_text,
+)
+from vmaf_train.staging import STAGING_NAME, finish_staged, publish_lock
+
+__all__ = ["verify_problems"]
+
+
+def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
+    """Return every disagreement of registry, files, sidecars, cards and pages; empty is good.
+
+    Both ways: a row without its files, and a file without its row.
+
+    Raises:
+        PublishError: the registry itself cannot be read.
+    """
+    if (model_dir / STAGING_NAME).exists():
+        with publish_lock(model_dir):
+            finish_staged(model_dir, docs_dir)
+    registry = load_registry(model_dir)
+    problems: list[str] = []
+    expected = {REGISTRY_NAME, SCHEMA_NAME, "README.md"}
+    if not (model_dir / REGISTRY_NAME).exists():
+        problems.append(f"{REGISTRY_NAME}: missing")
+    for entry in registry.models:
+        expected |= {entry.onnx, f"{entry.id}.json", f"{entry.id}_card.md"}
+        files = [(entry.onnx, entry.sha256)]
+        if entry.int8_sha256 is not None:
+            expected.add(f"{entry.id}.int8.onnx")
+            files.append((f"{entry.id}.int8.onnx", entry.int8_sha256))
+        for name, digest in files:
+            path = model_dir / name
+            if not path.is_file():
+                problems.append(f"{entry.id}: {name} is missing")
+            elif path.stat().st_size > MAX_MODEL_BYTES:
+                problems.append(f"{entry.id}: {name} is larger than {MAX_MODEL_BYTES} bytes")
+            elif (found := sha256_file(path)) != digest:
+                problems.append(f"{entry.id}: {name} has sha256 {found}, its row says {digest}")
+        problems += _sidecar_problems(model_dir, docs_dir, entry)
+    for path in sorted(model_dir.iterdir()) if model_dir.is_dir() else []:
+        if path.name not in expected and path.suffix in {".onnx", ".json", ".data", ".md"}:
+            problems.append(f"{path.name}: no row of {REGISTRY_NAME} names it")
+    if registry.models:
+        texts = {
+            model_dir / "README.md": render_index(registry),
+            model_dir / SCHEMA_NAME: registry_schema(),
+            model_dir / REGISTRY_NAME: registry_text(registry),
+        }
+        problems += _stale(texts)
+    return problems
+
+
+def _sidecar_problems(model_dir: Path, docs_dir: Path, entry: ModelEntry) -> list[str]:
+    try:
+        sidecar = load_sidecar(model_dir, entry.id)
+    except PublishError as error:
+        return [f"{entry.id}: {error}"]
+    record, problems = sidecar.record, []
+    # What was added to a row later, such as a quantised file, is not in the record of the run.
+    wanted = registry_entry(record).model_dump(exclude={"quant_mode", "int8_sha256"})
+    for key, value in wanted.items():
+        if getattr(entry, key) != value:
+            problems.append(
+                f"{entry.id}: {key} is {getattr(entry, key)!r} in its row, {value!r} by its record"
+            )
+    return problems + _stale(expected_texts(record, entry, model_dir, docs_dir))
+
+
+def _stale(texts: Mapping[Path, str]) -> list[str]:
+    problems = []
+    for path, text in texts.items():
+        if not path.is_file():
+            problems.append(f"{path.name}: missing")
+        elif path.read_bytes() != text.encode():
+            problems.append(f"{path.name}: differs from what its record renders")
+    return problems
