@@ -139,10 +139,10 @@ def test_the_remains_of_a_killed_build_are_listed_and_replaced(tmp_path: Path) -
 @pytest.mark.parametrize("name", ["pixels.bin", "index.npy", "about.json"])
 def test_a_damaged_entry_is_built_again(tmp_path: Path, name: str) -> None:
     pairs, cache = pairs_at(tmp_path / "a"), tmp_path / "cache"
-    before = decoded_cache(pairs, short_side=16, cache_dir=cache).image(1).copy()
+    before = decoded_cache(pairs, short_side=16, cache_dir=cache).mask(4).copy()
     path = cache_entries(cache)[0].path / name
     path.write_bytes(path.read_bytes()[:-7]) if name != "index.npy" else path.unlink()
-    assert np.array_equal(decoded_cache(pairs, short_side=16, cache_dir=cache).image(1), before)
+    assert np.array_equal(decoded_cache(pairs, short_side=16, cache_dir=cache).mask(4), before)
 
 
 def test_a_cap_and_a_full_disk_stop_the_build_before_it_writes(

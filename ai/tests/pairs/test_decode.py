@@ -105,12 +105,13 @@ def test_exif_orientation_is_applied_and_the_header_gives_the_same_size(
 
 
 def test_an_icc_profile_is_converted_to_srgb_and_a_broken_one_is_ignored(tmp_path: Path) -> None:
-    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    red_is_green = srgb.replace(b"rXYZ", b"swap").replace(b"gXYZ", b"rXYZ").replace(b"swap", b"gXYZ")
     picture = Image.new("RGB", (4, 4), RED)
-    same = decode_image(save(tmp_path / "a.png", picture, "PNG", icc_profile=lab))
-    assert np.abs(same.astype(int) - RED).max() <= 1
-    broken = decode_image(save(tmp_path / "b.png", picture, "PNG", icc_profile=b"not a profile"))
-    assert broken[0, 0].tolist() == list(RED)
+    for profile, expected in ((srgb, RED), (red_is_green, (30, 200, 40)), (b"not a profile", RED)):
+        path = save(tmp_path / "a.png", picture, "PNG", icc_profile=profile)
+        assert np.abs(decode_image(path).astype(int) - expected).max() <= 2
+        assert decode_mask(path)[0, 0] == 82
 
 
 def test_a_coloured_mask_becomes_luma_and_a_palette_counts_by_its_colours(tmp_path: Path) -> None:
@@ -179,6 +180,7 @@ def test_a_decoded_picture_can_be_written_to_without_harm() -> None:
         (288, 288, 288, (288, 288)),
         (2, 3, 1, (1, 2)),
         (4, 5, 2, (2, 3)),
+        (5, 4, 2, (3, 2)),
         (1, 1, 256, (256, 256)),
         (90, 100, 256, (256, 284)),
     ],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -259,6 +260,17 @@ def test_a_damaged_store_of_findings_is_as_good_as_none(tmp_path: Path, content:
     root, store = toy_set(tmp_path / "set", 2), tmp_path / "findings.json"
     store.write_text(content)
     assert inspect_pairs(find_pairs(root), findings_cache=store).counts["kept"] == 2
+
+
+def test_findings_of_another_version_are_not_believed(tmp_path: Path) -> None:
+    root, store = toy_set(tmp_path / "set", 2), tmp_path / "findings.json"
+    inspect_pairs(find_pairs(root), findings_cache=store)
+    for version, kept in (("same", 1), ("other", 2)):
+        content = json.loads(store.read_text())
+        next(iter(content["files"].values()))["facts"]["error"] = "as remembered"
+        content["format"] += "" if version == "same" else " other"
+        store.write_text(json.dumps(content))
+        assert inspect_pairs(find_pairs(root), findings_cache=store).counts["kept"] == kept
 
 
 def test_nothing_usable_stops_the_run_whatever_the_policy(tmp_path: Path) -> None:

@@ -23,11 +23,13 @@ class Archive:
         url: its http or https address.
         sha256: of the file, lower-case hex.
         size: in bytes; None where it is not known.
+        last_modified: the day that its server gave, ``YYYY-MM-DD``; None where it is not known.
     """
 
     url: str
     sha256: str
     size: int | None
+    last_modified: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ _ALL = (
             url="https://saliencydetection.net/duts/download/DUTS-TR.zip",
             sha256="ce61e023c8f59d022b4d46981cf16813b83d089242e6489a45630d83962ea058",
             size=270_997_309,
+            last_modified="2025-03-10",
         ),
     ),
     Corpus(
