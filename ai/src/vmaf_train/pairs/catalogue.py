@@ -9,10 +9,7 @@ from vmaf_train.errors import ConfigError
 
 __all__ = ["CATALOGUE", "Archive", "Corpus", "corpus"]
 
-_DUTS = (
-    "Wang et al., Learning to Detect Salient Objects with Image-Level Supervision, CVPR 2017 (DUTS), "
-    "https://saliencydetection.net/duts/"
-)
+_DUTS = "Wang et al., Learning to Detect Salient Objects with Image-Level Supervision, CVPR 2017 (DUTS)"
 
 
 @dataclass(frozen=True)
