@@ -1,0 +1,184 @@
+"""Frames in BT.709 limited range become the tensor that the contract states."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from vmaf_train.errors import ContractError
+from vmaf_train.frames import (
+    Chroma,
+    Planes,
+    join_planes,
+    plane_shapes,
+    rgb_to_tensor,
+    rgb_to_yuv,
+    saliency_mean,
+    split_planes,
+    yuv_to_rgb,
+    yuv_to_tensor,
+)
+
+
+def pixel(y: int, cb: int, cr: int) -> list[int]:
+    planes = Planes(*(np.full((1, 1), value, np.uint8) for value in (y, cb, cr)))
+    return [int(value) for value in yuv_to_rgb(planes, Chroma.YUV444)[0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("yuv", "rgb"),
+    [
+        ((16, 128, 128), [0, 0, 0]),
+        ((235, 128, 128), [255, 255, 255]),
+        ((126, 128, 128), [128, 128, 128]),
+        ((0, 128, 128), [0, 0, 0]),
+        ((255, 128, 128), [255, 255, 255]),
+        ((63, 102, 240), [255, 1, 0]),
+        ((173, 42, 26), [0, 255, 1]),
+        ((32, 240, 118), [1, 0, 255]),
+    ],
+)
+def test_known_colours_convert(yuv: tuple[int, int, int], rgb: list[int]) -> None:
+    assert pixel(*yuv) == rgb
+
+
+def test_integers_stay_within_one_of_the_exact_value_and_differ_rarely() -> None:
+    red, blue = Fraction(2126, 10000), Fraction(722, 10000)
+    green = 1 - red - blue
+    chroma = Fraction(255, 224)
+    y, cb, cr = np.random.default_rng(3).integers(0, 256, (3, 1, 16384))
+    luma = (y - 16) * float(Fraction(255, 219))
+    exact = np.stack(
+        (
+            luma + (cr - 128) * float(2 * (1 - red) * chroma),
+            luma
+            - (cb - 128) * float(2 * (1 - blue) * blue / green * chroma)
+            - (cr - 128) * float(2 * (1 - red) * red / green * chroma),
+            luma + (cb - 128) * float(2 * (1 - blue) * chroma),
+        ),
+        axis=-1,
+    )
+    planes = Planes(*(plane.astype(np.uint8) for plane in (y, cb, cr)))
+    ours = yuv_to_rgb(planes, Chroma.YUV444).astype(int)
+    wanted = np.clip(np.floor(exact + 0.5), 0, 255).astype(int)
+    assert np.abs(ours - wanted).max() <= 1
+    assert np.count_nonzero(ours != wanted) <= 5
+
+
+@pytest.mark.parametrize(
+    ("chroma", "shape"), [(Chroma.YUV420, (3, 4)), (Chroma.YUV422, (5, 4)), (Chroma.YUV444, (5, 7))]
+)
+def test_chroma_planes_of_odd_frames_are_rounded_up(chroma: Chroma, shape: tuple[int, int]) -> None:
+    assert plane_shapes(7, 5, chroma) == ((5, 7), shape)
+
+
+def test_each_pixel_takes_the_nearest_chroma_sample() -> None:
+    y = np.full((3, 3), 126, np.uint8)
+    cb = np.full((2, 2), 128, np.uint8)
+    cr = np.array([[128, 200], [60, 128]], np.uint8)
+    red = yuv_to_rgb(Planes(y, cb, cr), Chroma.YUV420)[:, :, 0]
+    assert red.tolist() == [[128, 128, 255], [128, 128, 255], [6, 6, 128]]
+
+
+def test_422_halves_only_the_width() -> None:
+    planes = Planes(
+        np.full((2, 3), 126, np.uint8),
+        np.full((2, 2), 128, np.uint8),
+        np.array([[128, 200], [60, 128]], np.uint8),
+    )
+    assert yuv_to_rgb(planes, Chroma.YUV422)[:, :, 0].tolist() == [[128, 128, 255], [6, 6, 128]]
+
+
+def test_the_tensor_is_normalised_nchw_of_float32() -> None:
+    rgb = np.zeros((2, 3, 3), np.uint8)
+    rgb[1, 2] = (255, 128, 0)
+    tensor = rgb_to_tensor(rgb)
+    assert tensor.shape == (1, 3, 2, 3)
+    assert tensor.dtype == np.float32
+    wanted = [(1 - 0.485) / 0.229, (128 / 255 - 0.456) / 0.224, -0.406 / 0.225]
+    assert np.allclose(tensor[0, :, 1, 2], wanted, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("chroma", Chroma)
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (2, 2), (7, 5), (8, 6)])
+def test_a_packed_frame_comes_apart_as_it_was_put_together(chroma: Chroma, width: int, height: int) -> None:
+    rgb = np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8)
+    planes = rgb_to_yuv(rgb, chroma)
+    again = split_planes(join_planes(planes), width, height, chroma)
+    assert all(np.array_equal(one, other) for one, other in zip(planes, again, strict=True))
+    assert yuv_to_tensor(again, chroma).shape == (1, 3, height, width)
+
+
+def test_a_round_trip_at_full_chroma_loses_little() -> None:
+    rgb = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
+    again = yuv_to_rgb(rgb_to_yuv(rgb, Chroma.YUV444), Chroma.YUV444)
+    assert np.abs(again.astype(int) - rgb).max() <= 3
+
+
+@pytest.mark.parametrize("chroma", Chroma)
+def test_a_flat_frame_survives_the_round_trip_in_any_format(chroma: Chroma) -> None:
+    rgb = np.full((5, 7, 3), (200, 40, 90), np.uint8)
+    again = yuv_to_rgb(rgb_to_yuv(rgb, chroma), chroma)
+    assert np.abs(again.astype(int) - rgb).max() <= 2
+
+
+def test_grey_video_is_refused() -> None:
+    with pytest.raises(ValueError, match="400"):
+        Chroma("400")
+    with pytest.raises(ContractError, match="chroma format"):
+        plane_shapes(4, 4, "400")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 4), (4, 0), (-1, 4), (16385, 4)])
+def test_a_side_out_of_range_is_refused(width: int, height: int) -> None:
+    with pytest.raises(ContractError, match="sides from 1 to 16384"):
+        plane_shapes(width, height, Chroma.YUV420)
+
+
+def test_a_frame_of_ten_bits_is_refused() -> None:
+    with pytest.raises(ContractError, match="8 bits"):
+        split_planes(bytes(2 * 24), 4, 4, Chroma.YUV420)
+    deep = Planes(*(np.zeros((2, 2), np.uint16) for _ in range(3)))  # type: ignore[arg-type]
+    with pytest.raises(ContractError, match="uint8"):
+        yuv_to_rgb(deep, Chroma.YUV444)
+
+
+def test_planes_of_another_format_are_refused() -> None:
+    planes = rgb_to_yuv(np.zeros((4, 4, 3), np.uint8), Chroma.YUV422)
+    with pytest.raises(ContractError, match="chroma planes"):
+        yuv_to_rgb(planes, Chroma.YUV420)
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (1, 4, 4, 3)])
+def test_an_image_that_is_not_rgb_is_refused(shape: tuple[int, ...]) -> None:
+    image = np.zeros(shape, np.uint8)
+    with pytest.raises(ContractError, match="convert it to RGB"):
+        rgb_to_tensor(image)
+    with pytest.raises(ContractError, match="convert it to RGB"):
+        rgb_to_yuv(image, Chroma.YUV420)
+
+
+def test_the_mean_of_a_map_is_taken_in_double() -> None:
+    saliency = np.full((1, 1, 1080, 1920), 0.1, np.float32)
+    assert abs(saliency_mean(saliency, 1920, 1080) - float(np.float32(0.1))) < 1e-12
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 4, 5), (1, 1, 2, 2), (4, 4), (1, 2, 4, 4)])
+def test_a_map_of_another_size_is_never_averaged(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ContractError, match="keeps the frame's size"):
+        saliency_mean(np.zeros(shape, np.float32), 4, 4)
+
+
+def test_a_map_of_another_dtype_is_refused() -> None:
+    with pytest.raises(ContractError, match="float64"):
+        saliency_mean(np.zeros((1, 1, 4, 4)), 4, 4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 1.5])
+def test_a_value_outside_the_range_is_named(value: float) -> None:
+    saliency = np.zeros((1, 1, 4, 4), np.float32)
+    saliency[0, 0, 1, 1] = value
+    with pytest.raises(ContractError, match=f"found {value}"):
+        saliency_mean(saliency, 4, 4)
