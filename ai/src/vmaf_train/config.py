@@ -6,18 +6,20 @@ file named by its ``base:`` key, or from the defaults below.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import to_jsonable_python
 
 from vmaf_train.config_faults import config_error
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import resource, sha256_bytes
-from vmaf_train.strict_yaml import parse_yaml
+from vmaf_train.strict_yaml import dump_yaml, parse_yaml
 
 __all__ = [
     "MACHINE_ONLY",
@@ -43,6 +45,7 @@ MACHINE_ONLY: dict[str, Any] = {"machine_only": True}
 """Marks a field that says where or how fast, not what: it is neither recorded nor compared."""
 
 MODEL_ID_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
+_MAX_ID = 64
 
 
 class Section(BaseModel):
@@ -123,7 +126,7 @@ class TaskConfig(Section):
 
     CONFIG_FORMAT: ClassVar[int] = 1
 
-    id: str = Field(pattern=MODEL_ID_PATTERN, max_length=64)
+    id: str = Field(pattern=MODEL_ID_PATTERN, max_length=_MAX_ID)
     """Name of the model in the registry and of its files."""
     smoke: bool = False
     """Marks a model that proves the machinery and is not for use."""
@@ -132,6 +135,16 @@ class TaskConfig(Section):
     schedule: ScheduleConfig = ScheduleConfig()
     gate: GateConfig = GateConfig()
     export: ExportConfig = ExportConfig()
+
+    @field_validator("id")
+    @classmethod
+    def _names_files(cls, model_id: str) -> str:
+        # A task that gives the field a default of its own states it anew, without the pattern.
+        if not re.fullmatch(MODEL_ID_PATTERN, model_id) or len(model_id) > _MAX_ID:
+            raise ValueError(
+                f"{model_id!r} is no id: 1 to {_MAX_ID} of a-z, 0-9, - and _, a letter or a digit first"
+            )
+        return model_id
 
     @model_validator(mode="after")
     def _untrained_is_smoke(self) -> TaskConfig:
@@ -156,13 +169,11 @@ def find_config_file(name: str) -> Path:
     Raises:
         ConfigError: there is no such file; the message lists those that ship.
     """
-    path = Path(name)
-    if path.is_file():
-        return path
     shipped = resource("configs", "ai", "configs")
-    for candidate in (shipped / name, shipped / f"{name}.yaml"):
-        if candidate.is_file():
-            return candidate
+    for candidate in (Path(name), shipped / name, shipped / f"{name}.yaml"):
+        with contextlib.suppress(OSError):  # a name that no file can have is a name that none has
+            if candidate.is_file():
+                return candidate
     known = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
     raise ConfigError(
         f"config {name}",
@@ -190,7 +201,10 @@ def load_config(
         ConfigError: a file that is missing or no YAML mapping, or any key or value that the
             config type refuses; all faults stand in the one message.
     """
-    values: dict[str, Any] = load_config_values(file) if file else {}
+    # Sections are merged key by key onto the type's own defaults: naming one key of a section
+    # must not bring the others back to the defaults of the section's type.
+    values = default_values(config_type)
+    _merge(values, load_config_values(file) if file else {})
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not all(part.strip() for part in key.split(".")):
@@ -254,7 +268,7 @@ def default_values(config_type: type[BaseModel]) -> dict[str, Any]:
     for name, field in config_type.model_fields.items():
         if not field.is_required():
             default = field.get_default(call_default_factory=True, validated_data={})
-            values[name] = default.model_dump(mode="json") if isinstance(default, BaseModel) else default
+            values[name] = to_jsonable_python(default)
     return values
 
 
@@ -270,7 +284,7 @@ def config_changes(
 
 def config_yaml(config: TaskConfig) -> str:
     """Return the whole config as YAML in the order of its fields."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(config.model_dump(mode="json"))
 
 
 def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
@@ -319,9 +333,11 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
     *sections, leaf = dotted.split(".")
     for section in sections:
-        inner = values.setdefault(section, {})
+        if values.get(section) is None:
+            values[section] = {}
+        inner = values[section]
         if not isinstance(inner, dict):
-            inner = values[section] = {}
+            return  # left as it is, so that the check names it
         values = inner
     values[leaf] = value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Sequence
+from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,17 +16,20 @@ __all__ = ["config_error"]
 def _known_keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in section.model_fields.items():
         yield prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _known_keys(field.annotation, f"{prefix}{name}.")
+        # An optional section stands inside a union.
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from _known_keys(inner, f"{prefix}{name}.")
 
 
 def _nearest(dotted: str, known: Sequence[str]) -> str | None:
-    leaf = dotted.rpartition(".")[2]
+    section, _, leaf = dotted.rpartition(".")
     leaves = [key.rpartition(".")[2] for key in known]
     squeezed = [name.replace("_", "") for name in leaves]
     for candidates, word in ((leaves, leaf), (squeezed, leaf.replace("_", "")), (list(known), dotted)):
         if close := difflib.get_close_matches(word, candidates, n=1, cutoff=0.6):
-            return known[candidates.index(close[0])]
+            alike = [key for key, name in zip(known, candidates, strict=True) if name == close[0]]
+            return min(alike, key=lambda key: key.rpartition(".")[0] != section)
     # A short word inside a longer name: "crop" for "augmentation.crop_size".
     inside = [key for key, name in zip(known, leaves, strict=True) if len(leaf) > 2 and leaf in name]
     return inside[0] if inside else None

@@ -5,6 +5,9 @@ Exit codes: 0 done, 1 failed, 2 usage or config, 3 quality gate not met.
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 __all__ = [
     "ConfigError",
     "ContractError",
@@ -34,6 +37,13 @@ class VmafTrainError(Exception):
         self.found = found
         self.next_step = next_step
         super().__init__(thing, expected, found, next_step)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker process sends its exception home as a pickle; the default form forgets the keywords.
+        build = functools.partial(
+            type(self), expected=self.expected, found=self.found, next_step=self.next_step
+        )
+        return build, (self.thing,)
 
     def __str__(self) -> str:
         text = f"{self.thing}: expected {self.expected}, found {self.found}; {self.next_step}"

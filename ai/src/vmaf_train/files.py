@@ -11,7 +11,7 @@ from typing import Any
 
 from vmaf_train.errors import ConfigError, PublishError
 
-__all__ = ["dump_json", "resource", "sha256_bytes", "sha256_file", "write_atomic"]
+__all__ = ["clear_unfinished", "dump_json", "resource", "sha256_bytes", "sha256_file", "write_atomic"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -80,6 +80,20 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def clear_unfinished(path: Path) -> None:
+    """Remove the temporary files that a killed :func:`write_atomic` left beside ``path``.
+
+    Only for a caller that knows that nobody else writes ``path`` now.
+
+    Raises:
+        OSError: one of them cannot be removed.
+    """
+    if path.parent.is_dir():
+        for entry in path.parent.iterdir():
+            if entry.name.startswith(f".{path.name}.") and entry.suffix == ".tmp":
+                entry.unlink(missing_ok=True)
 
 
 def resource(name: str, *in_checkout: str) -> Path:

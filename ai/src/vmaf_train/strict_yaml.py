@@ -9,27 +9,39 @@ import yaml
 
 from vmaf_train.errors import ConfigError
 
-__all__ = ["parse_yaml"]
+__all__ = ["dump_yaml", "parse_yaml"]
+
+_MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
 class _StrictLoader(yaml.SafeLoader):
     """A safe YAML loader that refuses a key given twice instead of keeping the last."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping of ``node``, refusing a repeated key."""
-        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._checked: set[int] = set()
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merge ``<<`` keys into ``node``; before that, refuse a key that it states twice itself."""
+        # A merged mapping comes by once more, then with the keys that it took over.
+        if id(node) not in self._checked:
+            self._checked.add(id(node))
+            keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE_TAG]
+            for key in keys:
+                if keys.count(key) > 1:
+                    raise yaml.constructor.ConstructorError(None, None, f"key {key!r} twice", node.start_mark)
+        super().flatten_mapping(node)
 
 
-# YAML 1.1 takes 1e-3 for a text; people who set a learning rate mean a number.
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+class _ClearDumper(yaml.SafeDumper):
+    """A safe YAML dumper that quotes every text that some YAML reader takes for a number."""
+
+
+# YAML 1.1 takes 1e-3 for a text; people who set a learning rate mean a number, and so does YAML 1.2.
+_FLOAT = re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$")
+for _form in (_StrictLoader, _ClearDumper):
+    _form.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
+_ClearDumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^0o[0-7]+$"), ["0"])
 
 
 def parse_yaml(text: str, name: str) -> Any:
@@ -44,3 +56,8 @@ def parse_yaml(text: str, name: str) -> Any:
         raise ConfigError(
             name, expected="valid YAML", found=str(error), next_step="correct the text there"
         ) from error
+
+
+def dump_yaml(value: Any) -> str:
+    """Return plain data as YAML in its own order; every text reads back as a text anywhere."""
+    return yaml.dump(value, Dumper=_ClearDumper, sort_keys=False, allow_unicode=True, width=1000)

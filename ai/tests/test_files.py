@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import os
+import stat
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from vmaf_train.errors import ConfigError, PublishError
+from vmaf_train.files import (
+    clear_unfinished,
+    dump_json,
+    resource,
+    sha256_bytes,
+    sha256_file,
+    write_atomic,
+)
+
+
+def test_a_digest_is_that_of_the_bytes_on_the_disk(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"model" * 100_000)
+    assert sha256_file(path) == sha256(b"model" * 100_000).hexdigest() == sha256_bytes(path.read_bytes())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"deep": [-float("inf")]}]])
+def test_json_never_holds_a_number_that_json_has_not(value: object) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        dump_json({"value": value})
+
+
+def test_json_keeps_order_and_letters_and_ends_with_one_newline() -> None:
+    text = dump_json({"b": "é", "a": 1})
+    assert text == '{\n  "b": "é",\n  "a": 1\n}\n'
+    assert json.loads(text) == {"b": "é", "a": 1}
+
+
+def test_a_written_file_has_the_mode_of_an_ordinary_one(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("x")
+    write_atomic(tmp_path / "new" / "atomic", "x")
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "plain", tmp_path / "new" / "atomic")]
+    assert modes[0] == modes[1]
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "registry.json"
+    write_atomic(path, "old")
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PublishError, match=r"registry\.json.*No space left"):
+        write_atomic(path, "new")
+    assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("registry.json", "old")]
+
+
+def test_a_folder_that_is_a_file_is_a_publish_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(PublishError, match="expected a file that can be written"):
+        write_atomic(tmp_path / "file" / "inside", b"x")
+
+
+def test_only_the_remains_of_that_file_are_cleared(tmp_path: Path) -> None:
+    for name in (".a.json.x1.tmp", ".a.json.x2.tmp", ".b.json.x1.tmp", "a.json", ".a.json", "a.json.tmp"):
+        (tmp_path / name).write_text("x")
+    clear_unfinished(tmp_path / "a.json")
+    assert {path.name for path in tmp_path.iterdir()} == {".b.json.x1.tmp", "a.json", ".a.json", "a.json.tmp"}
+    clear_unfinished(tmp_path / "absent" / "a.json")
+
+
+def test_a_resource_that_is_nowhere_names_both_places() -> None:
+    with pytest.raises(ConfigError, match=r"resources.*nothing\.c.* or .*nowhere"):
+        resource("nothing.c", "nowhere")
