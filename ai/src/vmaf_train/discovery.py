@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import re
+import sys
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, get_args
 
+from vmaf_train.config import TaskConfig
 from vmaf_train.errors import ConfigError
+from vmaf_train.run_record import ModelKind
 from vmaf_train.task import API_VERSION, TaskPlugin
 
 __all__ = ["ENTRY_POINT_GROUP", "TaskEntry", "discover_tasks", "load_task"]
@@ -35,28 +41,105 @@ class TaskEntry:
     cause: str
 
 
-def _entry_points() -> list[tuple[str, str, str, importlib.metadata.EntryPoint]]:
-    """Name, target, distribution: each once, whatever is listed twice by an editable install."""
-    found = {}
-    for point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
-        distribution = point.dist.name if point.dist is not None else "unknown"
-        found[point.name, point.value, distribution] = point
-    return [(*key, point) for key, point in sorted(found.items(), key=lambda item: item[0])]
+class _Claim(NamedTuple):
+    """What one package says of one name; claims sort by their texts."""
+
+    name: str
+    target: str
+    distribution: str
+    point: importlib.metadata.EntryPoint
+
+    @property
+    def own(self) -> bool:
+        """Whether vmaf-train itself makes it."""
+        return self.distribution == _OWN_DISTRIBUTION
+
+
+def _package(distribution: importlib.metadata.Distribution | None) -> str:
+    try:
+        name = distribution.name if distribution is not None else None
+    except Exception:  # metadata that is gone or damaged names nobody
+        name = None
+    return re.sub(r"[-_.]+", "-", name).lower() if name else "unknown"
+
+
+def _distributions() -> Iterator[importlib.metadata.Distribution]:
+    """Each installed package once; what stands first on the path hides the others of its name."""
+    seen = set()
+    for distribution in importlib.metadata.distributions():
+        name = _package(distribution)
+        if name == "unknown" or name not in seen:
+            seen.add(name)
+            yield distribution
+
+
+def _claims() -> tuple[list[_Claim], list[TaskEntry]]:
+    """All claims, each once whatever is listed twice, and an entry for each unreadable list of them."""
+    points: list[importlib.metadata.EntryPoint] = []
+    unreadable = []
+    try:
+        points += importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)
+    except Exception:  # one damaged package must not hide the others
+        for distribution in _distributions():
+            try:
+                points += distribution.entry_points.select(group=ENTRY_POINT_GROUP)
+            except Exception as error:
+                if _mentions_the_group(distribution):
+                    name = _package(distribution)
+                    cause = f"its entry_points.txt cannot be read: {_told(error)}"
+                    unreadable.append(TaskEntry(name, "unknown", name, None, cause))
+    claims = [_Claim(point.name, point.value, _package(point.dist), point) for point in points]
+    found = {claim[:3]: claim for claim in claims}
+    return [found[key] for key in sorted(found)], unreadable
+
+
+def _mentions_the_group(distribution: importlib.metadata.Distribution) -> bool:
+    try:
+        return ENTRY_POINT_GROUP in (distribution.read_text("entry_points.txt") or "")
+    except Exception:  # no text at all
+        return False
+
+
+def _told(error: BaseException) -> str:
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # an exception whose own text is broken
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def _load(point: importlib.metadata.EntryPoint) -> tuple[TaskPlugin[Any] | None, str]:
     try:
-        plugin = point.load()
-    except (Exception, SystemExit) as error:  # a broken plugin must not take the others with it
-        text = " ".join(str(error).split())
-        return None, f"{type(error).__name__}: {text}" if text else type(error).__name__
+        with contextlib.redirect_stdout(sys.stderr):  # standard output may be read by a program
+            plugin = point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a broken plugin must not take the others with it
+        return None, _told(error)
+    cause = _flaw(plugin, point)
+    return (None, cause) if cause else (plugin, "")
+
+
+def _flaw(plugin: Any, point: importlib.metadata.EntryPoint) -> str:
+    """Why the loaded object is no plugin that this version can use; empty when it is one."""
     if not isinstance(plugin, TaskPlugin):
-        return None, f"{point.value} is a {type(plugin).__name__}, not a TaskPlugin"
-    if plugin.api_version > API_VERSION:
-        return None, f"written for API version {plugin.api_version}, this vmaf_train has {API_VERSION}"
+        return f"{point.value} is a {type(plugin).__name__}, not a TaskPlugin"
+    version: Any = plugin.api_version
+    if not isinstance(version, int) or version > API_VERSION:
+        return f"written for API version {version!r}, this vmaf_train has {API_VERSION}"
     if plugin.name != point.name:
-        return None, f"the plugin calls itself {plugin.name}, its entry point {point.name}"
-    return plugin, ""
+        return f"the plugin calls itself {plugin.name}, its entry point {point.name}"
+    if not (isinstance(plugin.config_type, type) and issubclass(plugin.config_type, TaskConfig)):
+        return f"config_type is {plugin.config_type!r}, not a subclass of TaskConfig"
+    if not callable(plugin.create):
+        return f"create is {plugin.create!r}, not a function"
+    kind: Any = plugin.kind
+    if kind not in get_args(ModelKind):
+        return f"kind is {kind!r}, not one of {', '.join(get_args(ModelKind))}"
+    for field in ("summary", "license", "config_file", "demo_config_file"):
+        if not isinstance(getattr(plugin, field), str):
+            return f"{field} is {getattr(plugin, field)!r}, not a text"
+    return ""
 
 
 def discover_tasks() -> tuple[TaskEntry, ...]:
@@ -65,27 +148,25 @@ def discover_tasks() -> tuple[TaskEntry, ...]:
     A name with two targets is a clash: neither is loaded, except that a built-in task stays
     what it is and whatever shadows it is broken.
     """
-    by_name: dict[str, list[tuple[str, str, importlib.metadata.EntryPoint]]] = defaultdict(list)
-    for name, target, distribution, point in _entry_points():
-        by_name[name].append((target, distribution, point))
-    entries = []
-    for name, claims in sorted(by_name.items()):
-        own = [claim for claim in claims if claim[1] == _OWN_DISTRIBUTION]
-        targets = {target for target, _, _ in claims}
-        # The same target from two packages is one task listed twice.
-        unique = {target: claim for claim in reversed(claims) for target in [claim[0]]}
-        for target, distribution, point in sorted(
-            unique.values(), key=lambda item: (item not in own, item[0])
-        ):
+    claims, entries = _claims()
+    by_name: dict[str, list[_Claim]] = defaultdict(list)
+    for claim in claims:
+        by_name[claim.name].append(claim)
+    for rivals in by_name.values():
+        own = [claim for claim in rivals if claim.own]
+        # The same target from two packages is one task listed twice, ours where it is ours.
+        unique = {claim.target: claim for claim in [*reversed(rivals), *own]}
+        for claim in sorted(unique.values(), key=lambda claim: (not claim.own, claim.target)):
             plugin, cause = None, ""
-            if len(targets) > 1 and (target, distribution, point) not in own:
-                others = ", ".join(f"{other} ({package})" for other, package, _ in claims if other != target)
+            if len(unique) > 1 and not claim.own:
                 verb = "shadows the built-in" if own else "has the same name as"
-                cause = f"{target} ({distribution}) {verb} {others}"
+                others = [f"{other.target} ({other.distribution})" for other in unique.values()]
+                mine = f"{claim.target} ({claim.distribution})"
+                cause = f"{mine} {verb} {', '.join(sorted(set(others) - {mine}))}"
             else:
-                plugin, cause = _load(point)
-            entries.append(TaskEntry(name, target, distribution, plugin, cause))
-    return tuple(entries)
+                plugin, cause = _load(claim.point)
+            entries.append(TaskEntry(claim.name, claim.target, claim.distribution, plugin, cause))
+    return tuple(sorted(entries, key=lambda entry: entry.name))
 
 
 def load_task(name: str) -> TaskPlugin[Any]:

@@ -22,6 +22,7 @@ __all__ = [
     "ExportRecord",
     "Figure",
     "GateRecord",
+    "ModelKind",
     "ParityProbe",
     "RunRecord",
     "Sha256",
@@ -32,6 +33,7 @@ __all__ = [
 
 RECORD_FORMAT = 1
 
+ModelKind = Literal["fr", "nr", "filter"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -186,8 +188,8 @@ class ExportRecord(Record):
     ops: tuple[str, ...]
     """Sorted names of all operators in the graph."""
     nodes: int
-    inputs: tuple[TensorRecord, ...]
-    outputs: tuple[TensorRecord, ...]
+    inputs: tuple[TensorRecord, ...] = Field(min_length=1)
+    outputs: tuple[TensorRecord, ...] = Field(min_length=1)
     size_multiple: int = Field(default=1, ge=1)
     """Height and width must be multiples of this."""
     min_size: int = Field(default=1, ge=1)
@@ -195,7 +197,7 @@ class ExportRecord(Record):
     input_contract: dict[str, str] = {}
     """What a frame must go through before it is fed, name to rule."""
     parity_limit: float
-    parity: tuple[ParityProbe, ...]
+    parity: tuple[ParityProbe, ...] = Field(min_length=1)
 
     @property
     def worst_parity(self) -> float:
@@ -250,7 +252,7 @@ class RunRecord(Record):
     format: Literal[1] = RECORD_FORMAT  # type: ignore[assignment]
     id: str
     task: str
-    kind: Literal["fr", "nr", "filter"]
+    kind: ModelKind
     smoke: bool
     license: str
     config: dict[str, Any]

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from vmaf_train.config import TaskConfig
-from vmaf_train.run_record import CardText, DataRecord
+from vmaf_train.run_record import CardText, DataRecord, ModelKind
 
 if TYPE_CHECKING:
     import numpy as np
@@ -184,12 +184,9 @@ class TaskPlugin(Generic[ConfigT]):
     summary: str
     config_type: type[ConfigT]
     create: Callable[[ConfigT], Task]
-    kind: str = "nr"
+    kind: ModelKind = "nr"
     license: str = "BSD-3-Clause-Plus-Patent"
     config_file: str = ""
     demo_config_file: str = ""
     api_version: int = API_VERSION
     tags: tuple[str, ...] = field(default=())
-
-
-AnyPlugin = TaskPlugin[Any]
