@@ -37,8 +37,9 @@ else
 	$(BIN)/vmaf-train run saliency_student --data '$(DUTS_ROOT)' $(ARGS)
 endif
 
-test: $(STAMP) ## run all checks and tests
+test: $(STAMP) ## run all checks and tests, the C core's too where there is a compiler
 	$(MAKE) check
+	if command -v $${CC:-cc} >/dev/null; then $(MAKE) core; else echo "no C compiler: the C core was not tested"; fi
 	$(BIN)/python -m pytest
 
 check: $(STAMP) ## lint, types, import direction, and that nothing generated is stale
@@ -52,11 +53,15 @@ format: $(STAMP) ## rewrite the sources in the one format
 	$(BIN)/ruff check --fix ai
 	$(BIN)/ruff format ai
 
-core: $(STAMP) ## build and test the C core with sanitizers
-	@echo pending
+core fuzz: export PATH := $(abspath $(BIN)):$(PATH)
 
-fuzz: $(STAMP) ## fuzz the C core for FUZZ_SECONDS each
-	@echo pending
+core: $(STAMP) ## build and test the C core with sanitizers
+	[ -f build/core/build.ninja ] || meson setup build/core core -Db_sanitize=address,undefined -Db_lundef=false
+	meson compile -C build/core
+	meson test -C build/core --print-errorlogs
+
+fuzz: $(STAMP) ## fuzz the C core, FUZZ_SECONDS for each reader
+	sh core/fuzz/run.sh $(FUZZ_SECONDS)
 
 bench: $(STAMP) ## run every benchmark
 	for file in ai/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done

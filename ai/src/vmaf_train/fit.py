@@ -280,7 +280,7 @@ def _step(
             raise DivergenceError(
                 where,
                 expected=f"a finite {name}",
-                found=str(float(number)),
+                found=str(float(number.detach())),
                 next_step="lower optimiser.lr; the last good checkpoint is kept",
             )
     if config.fit.gradient_clip:

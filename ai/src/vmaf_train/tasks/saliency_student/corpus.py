@@ -149,7 +149,7 @@ def _add_clutter(draw: np.random.Generator, canvas: Floats, ground: Floats) -> N
 
 def _add_object(draw: np.random.Generator, canvas: Floats, truth: Bools, ground: Floats) -> None:
     height, width, _ = canvas.shape
-    radius = height * float(np.exp(draw.uniform(np.log(0.08), np.log(0.42))))
+    radius = height * float(np.exp(draw.uniform(np.log(0.08), np.log(0.65))))
     y = float(np.clip(draw.normal(0.5, 0.2), 0.08, 0.92)) * height
     x = float(np.clip(draw.normal(0.5, 0.2), 0.08, 0.92)) * width
     where = _blob(draw, height, width, y, x, radius)

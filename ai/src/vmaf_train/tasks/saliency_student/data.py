@@ -15,6 +15,7 @@ from torch import Tensor
 
 from vmaf_train.errors import ConfigError
 from vmaf_train.pairs import (
+    CATALOGUE,
     DecodedPairs,
     Inspection,
     decoded_cache,
@@ -214,7 +215,7 @@ def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplit
     train_pairs = decoded("training", config.augmentation.short_side)
     val_pairs = decoded("validation", config.validation.size)
     provenance = DataRecord(
-        corpora=_corpora(inspection),
+        corpora=_corpora(inspection, config.data.note),
         train=len(train),
         val=len(val),
         split=_split_text(config),
@@ -231,7 +232,7 @@ def _stage(progress: StageProgress, name: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(name, done, total)
 
 
-def _corpora(inspection: Inspection) -> tuple[CorpusRecord, ...]:
+def _corpora(inspection: Inspection, note: str) -> tuple[CorpusRecord, ...]:
     """One record per set, with what was left out and what was seen, by reason."""
     set_of_folder = {
         path.parent: pair.set_name for pair in inspection.listing.pairs for path in (pair.image, pair.mask)
@@ -245,16 +246,23 @@ def _corpora(inspection: Inspection) -> tuple[CorpusRecord, ...]:
             seen[set_of_folder.get(path.parent, ""), finding.value] += 1
     records = []
     for name, counts in sorted(inspection.set_counts.items()):
+        published = CATALOGUE.get(name)
+        archive = published.archive if published is not None else None
         records.append(
             CorpusRecord(
                 name=name,
-                licence="as its owner states",
+                citation=published.citation if published is not None else "",
+                licence=published.terms if published is not None else "as its owner states",
+                url=archive.url if archive is not None else None,
+                last_modified=archive.last_modified if archive is not None else None,
+                length_bytes=archive.size if archive is not None else None,
+                archive_sha256=archive.sha256 if archive is not None else None,
+                published_pairs=published.pairs if published is not None else None,
                 found=counts["pairs"],
                 kept=counts["kept"],
-                dropped={
-                    reason: number for (owner, reason), number in sorted(dropped.items()) if owner == name
-                },
+                dropped={why: number for (owner, why), number in sorted(dropped.items()) if owner == name},
                 findings={kind: number for (owner, kind), number in sorted(seen.items()) if owner == name},
+                copy_note=note,
             )
         )
     return tuple(records)

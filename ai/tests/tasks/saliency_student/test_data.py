@@ -1,0 +1,175 @@
+"""Pairs become batches: same geometry for image and mask, the published split, honest counts."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pairs.made_files import disc, encoded, photo, put_pair, toy_set
+from vmaf_train.config import find_config_file, load_config, recorded_config
+from vmaf_train.errors import ConfigError, DataError
+from vmaf_train.loader import sample_stream
+from vmaf_train.tasks.saliency_student.config import AugmentationConfig, SaliencyConfig
+from vmaf_train.tasks.saliency_student.corpus import EmbeddedPairs
+from vmaf_train.tasks.saliency_student.data import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    TrainSamples,
+    ValSamples,
+    hold_out,
+    load_splits,
+)
+from vmaf_train.tasks.saliency_student.task import SaliencyTask
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Takes progress and says nothing."""
+
+
+def config_for(root: Path, *changes: str) -> SaliencyConfig:
+    small = (
+        "augmentation.short_side=32",
+        "augmentation.crop=24",
+        "validation.size=24",
+        "validation.share=0.2",
+        "fit.batch_size=4",
+    )
+    file = find_config_file("saliency_student_v1")
+    return load_config(SaliencyConfig, file, (*small, *changes), {"data.root": root})
+
+
+def test_the_split_is_that_of_the_published_protocol() -> None:
+    stems = [f"{i:05d}" for i in range(10_553)]
+    held = hold_out(stems, 0.05, 42)
+    wanted = sorted(stems)
+    random.Random(42).shuffle(wanted)
+    assert len(held) == 528
+    assert held == frozenset(wanted[:528])
+
+
+def test_the_split_does_not_depend_on_the_order_of_files() -> None:
+    stems = [f"s{i}" for i in range(40)]
+    assert hold_out(stems, 0.2, 1) == hold_out(stems[::-1], 0.2, 1)
+    assert len(hold_out(stems[:3], 0.01, 1)) == 1
+
+
+def test_image_and_mask_get_the_same_crop_and_flip() -> None:
+    class Aligned(EmbeddedPairs):
+        """Scenes whose red channel is their mask."""
+
+        def image(self, i: int) -> np.ndarray:
+            return np.repeat(self.mask(i)[..., None] * 255, 3, axis=2)
+
+    samples = TrainSamples(Aligned(6, 7, 32), tuple(range(6)), AugmentationConfig(short_side=32, crop=24))
+    batch, target = samples.batch(list(range(6)), [sample_stream(0, 1, i) for i in range(6)])
+    red = batch[:, 0] * IMAGENET_STD[0] + IMAGENET_MEAN[0]
+    assert torch.allclose(red, target[:, 0], atol=1e-5)
+    assert batch.shape == (6, 3, 24, 24)
+    assert target.shape == (6, 1, 24, 24)
+
+
+def test_values_are_normalised_and_targets_are_zero_and_one() -> None:
+    pairs = EmbeddedPairs(2, 7, 24)
+    batch, target = ValSamples(pairs, 24).batch([0], [])
+    restored = batch[0].permute(1, 2, 0).numpy() * np.array(IMAGENET_STD) + np.array(IMAGENET_MEAN)
+    assert np.allclose(restored * 255.0, pairs.image(0)[:, 4:28], atol=1e-3)
+    assert set(np.unique(target.numpy())) <= {0.0, 1.0}
+
+
+def test_folders_become_splits_with_counts_and_a_digest(tmp_path: Path) -> None:
+    root = toy_set(tmp_path / "set", 20)
+    splits = load_splits(config_for(root), silent)
+    assert (len(splits.train), len(splits.val)) == (16, 4)
+    assert (splits.provenance.train, splits.provenance.val) == (16, 4)
+    (corpus,) = splits.provenance.corpora
+    assert (corpus.found, corpus.kept, corpus.dropped) == (20, 20, {})
+    batch, target = splits.train.batch([0, 1], [sample_stream(0, 1, i) for i in range(2)])
+    assert batch.shape == (2, 3, 24, 24)
+    assert target.shape == (2, 1, 24, 24)
+
+
+def test_a_pair_of_two_sizes_is_dropped_counted_and_moves_no_other_pair(tmp_path: Path) -> None:
+    root = toy_set(tmp_path / "set", 20)
+    before = load_splits(config_for(root), silent)
+    odd = sorted((root / "TOY-Mask").iterdir())[7]
+    odd.write_bytes(encoded(disc(7, 60, 40), "PNG"))
+    after = load_splits(config_for(root), silent)
+    (corpus,) = after.provenance.corpora
+    assert corpus.kept == 19
+    assert sum(corpus.dropped.values()) == 1
+    assert abs(len(before.train) - len(after.train)) + abs(len(before.val) - len(after.val)) == 1
+    with pytest.raises(DataError, match=odd.stem):
+        load_splits(config_for(root, "data.policy=strict"), silent)
+
+
+@pytest.mark.parametrize("size", [(100, 90), (256, 256), (24, 24), (30, 200)])
+def test_pictures_smaller_than_or_equal_to_the_crop_train(tmp_path: Path, size: tuple[int, int]) -> None:
+    root = tmp_path / "set"
+    for i in range(6):
+        put_pair(root, f"{i}", i, h=size[0], w=size[1])
+    splits = load_splits(config_for(root, "augmentation.short_side=24"), silent)
+    batch, _ = splits.train.batch([0], [sample_stream(0, 1, 0)])
+    assert batch.shape == (1, 3, 24, 24)
+
+
+def test_an_extreme_strip_is_dropped_by_name(tmp_path: Path) -> None:
+    root = toy_set(tmp_path / "set", 8)
+    put_pair(root, "strip", 99, h=3, w=2000)
+    (corpus,) = load_splits(config_for(root), silent).provenance.corpora
+    assert sum(corpus.dropped.values()) == 1
+    with pytest.raises(DataError, match="strip"):
+        load_splits(config_for(root, "data.policy=strict"), silent)
+
+
+def test_a_missing_root_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nowhere"):
+        load_splits(config_for(tmp_path / "nowhere"), silent)
+
+
+def test_two_roots_are_joined_with_their_own_counts(tmp_path: Path) -> None:
+    first, second = toy_set(tmp_path / "a", 10), tmp_path / "b"
+    for i in range(6):
+        for folder, data, suffix in (
+            ("images", encoded(photo(50 + i), "JPEG"), "jpg"),
+            ("ground_truth_mask", encoded(disc(50 + i), "PNG"), "png"),
+        ):
+            (second / folder).mkdir(parents=True, exist_ok=True)
+            (second / folder / f"{i:04}.{suffix}").write_bytes(data)
+    splits = load_splits(config_for(first, f"data.extra_roots=['{second}']"), silent)
+    assert sorted(corpus.found for corpus in splits.provenance.corpora) == [6, 10]
+    assert len(splits.train) + len(splits.val) == 16
+
+
+def test_the_folder_is_not_part_of_what_is_recorded(tmp_path: Path) -> None:
+    config = config_for(tmp_path)
+    assert str(tmp_path) not in str(recorded_config(config))
+
+
+def test_only_the_smoke_model_is_trained_on_the_embedded_corpus(tmp_path: Path) -> None:
+    v1 = load_config(SaliencyConfig, find_config_file("saliency_student_v1"))
+    with pytest.raises(ConfigError, match=r"data\.root, a folder of pairs"):
+        SaliencyTask(v1)
+    smoke = find_config_file("smoke")
+    with pytest.raises(ConfigError, match=r"data\.root, a folder of pairs"):
+        SaliencyTask(load_config(SaliencyConfig, smoke, ("id=saliency_student_v1",)))
+    with pytest.raises(ConfigError, match=r"data\.root, a folder of pairs"):
+        SaliencyTask(load_config(SaliencyConfig, smoke, ("smoke=false",)))
+    with pytest.raises(ConfigError, match="another id"):
+        SaliencyTask(load_config(SaliencyConfig, smoke, (), {"data.root": tmp_path}))
+
+
+def test_a_sheet_shows_image_truth_and_map() -> None:
+    task = SaliencyTask(load_config(SaliencyConfig, find_config_file("smoke")))
+    pairs = EmbeddedPairs(2, 7, 24)
+    batch, target = ValSamples(pairs, 24).batch([0, 1], [])
+    rows = task.preview(batch, torch.zeros(2, 1, 24, 24), target)
+    assert [len(row) for row in rows] == [3, 3]
+    assert np.array_equal(rows[0][0], pairs.image(0)[:, 4:28])
+    assert set(np.unique(rows[0][1])) <= {0, 255}
+    assert set(np.unique(rows[0][2])) == {128}
+    Image.fromarray(rows[0][0])

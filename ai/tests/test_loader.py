@@ -1,0 +1,86 @@
+"""Order and random choices are a function of (seed, epoch, item), whoever prepares the batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Tensor
+
+from vmaf_train.loader import BatchLoader, sample_stream
+from vmaf_train.task import BatchStreams
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Samples whose input is what was drawn for them and whose target is their number."""
+
+    count: int = 8
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batch(self, items: Sequence[int], streams: BatchStreams) -> tuple[Tensor, Tensor]:
+        drawn = [[float(stream.integers(0, 1000)), float(stream.random() < 0.5)] for stream in streams]
+        return torch.tensor(drawn), torch.tensor(list(items))
+
+
+def draws(workers: int, epochs: Sequence[int]) -> dict[int, dict[int, list[float]]]:
+    """By epoch, what was drawn for each item."""
+    loader = BatchLoader(Recorder(), 2, seed=5, train=True, workers=workers)
+    return {
+        epoch: {
+            int(item): row.tolist()
+            for batch, items in loader.epoch(epoch)
+            for row, item in zip(batch, items, strict=True)
+        }
+        for epoch in epochs
+    }
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores, on purpose
+@pytest.mark.parametrize("workers", [2, 4])
+def test_worker_processes_draw_what_no_workers_draw(workers: int) -> None:
+    assert draws(workers, (1, 2)) == draws(0, (1, 2))
+
+
+def test_augmentation_differs_between_epochs_and_between_items() -> None:
+    drawn = draws(0, (1, 2))
+    assert drawn[1].keys() == drawn[2].keys() == set(range(8))
+    assert drawn[1] != drawn[2]
+    assert len({tuple(row) for row in drawn[1].values()}) > 4
+
+
+def test_an_epoch_begun_late_is_the_epoch_of_an_uninterrupted_run() -> None:
+    assert draws(0, (3,))[3] == draws(0, (1, 2, 3))[3]
+
+
+def test_order_differs_between_epochs_and_seeds() -> None:
+    def order(seed: int, epoch: int) -> list[int]:
+        loader = BatchLoader(Recorder(40), 4, seed=seed, train=True)
+        return [int(item) for _, items in loader.epoch(epoch) for item in items]
+
+    assert order(1, 1) == order(1, 1)
+    assert order(1, 1) != order(1, 2)
+    assert order(1, 1) != order(2, 1)
+
+
+def test_training_leaves_out_a_smaller_last_batch_and_validation_keeps_it() -> None:
+    train = BatchLoader(Recorder(7), 3, seed=0, train=True)
+    val = BatchLoader(Recorder(7), 3, seed=0, train=False)
+    assert (len(train), [len(items) for _, items in train.epoch(1)]) == (2, [3, 3])
+    assert (len(val), [items.tolist() for _, items in val.epoch(0)]) == (3, [[0, 1, 2], [3, 4, 5], [6]])
+
+
+def test_preparing_batches_leaves_torchs_own_random_state_alone() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    list(BatchLoader(Recorder(), 2, seed=0, train=True).epoch(1))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_stream_is_named_by_seed_epoch_and_item_in_that_order() -> None:
+    names = [(1, 2, 3), (1, 3, 2), (2, 1, 3), (3, 2, 1)]
+    assert len({sample_stream(*name).integers(0, 2**62) for name in names}) == len(names)
