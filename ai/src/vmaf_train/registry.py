@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vmaf_train.config import MODEL_ID_PATTERN
 from vmaf_train.errors import PublishError
 from vmaf_train.files import dump_json
-from vmaf_train.run_record import RunRecord, Sha256
+from vmaf_train.run_record import ModelKind, RunRecord, Sha256
 
 __all__ = [
     "MAX_MODEL_BYTES",
@@ -36,14 +35,30 @@ SCHEMA_NAME = "registry.schema.json"
 MAX_MODEL_BYTES = 50 * 1024 * 1024
 """The loader refuses a larger model file."""
 MAX_SIDECAR_BYTES = 1024 * 1024
-"""The loader refuses a larger sidecar."""
+"""The loader refuses a larger sidecar or registry."""
 
-ModelId = Annotated[str, Field(pattern=MODEL_ID_PATTERN, max_length=64)]
+_MAX_NAME_BYTES = 64
+_SCALARS = ("kind", "name", "input_name", "output_name", "onnx_opset", "quant_mode")
+_NO_IDS = ("registry", *_SCALARS)
+
+
+def _no_reserved_name(model_id: str) -> str:
+    # The first would give the sidecar the registry's file name, the others hide a key of the sidecar.
+    if model_id in _NO_IDS:
+        raise ValueError(f"{model_id} is reserved")
+    return model_id
+
+
+ModelId = Annotated[
+    str,
+    Field(pattern=MODEL_ID_PATTERN, max_length=64, json_schema_extra={"not": {"enum": list(_NO_IDS)}}),
+    AfterValidator(_no_reserved_name),
+]
 QuantMode = Literal["fp32", "int8"]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class ModelEntry(_Part):
@@ -51,7 +66,7 @@ class ModelEntry(_Part):
 
     id: ModelId
     """Name of the model."""
-    kind: Literal["fr", "nr", "filter"]
+    kind: ModelKind
     """Full reference, no reference, or a filter."""
     onnx: str = Field(pattern=r"^[a-z0-9][a-z0-9_.-]*\.onnx$", max_length=128)
     """Name of the model file, in the registry's folder."""
@@ -76,7 +91,7 @@ class ModelEntry(_Part):
 class Registry(_Part):
     """All models of a folder, by id."""
 
-    schema_version: Literal[1] = 1
+    schema_version: int = Field(default=1, ge=1, le=1)
     """Version of this file's form."""
     models: tuple[ModelEntry, ...] = ()
     """Sorted by id, each id once."""
@@ -100,7 +115,7 @@ class Sidecar(_Part):
     anything in which such a text could stand.
     """
 
-    kind: Literal["fr", "nr", "filter"]
+    kind: ModelKind
     name: ModelId
     input_name: str
     output_name: str
@@ -123,32 +138,45 @@ class Sidecar(_Part):
         for key, (mine, recorded) in pairs.items():
             if mine != recorded:
                 raise ValueError(f"{key} is {mine!r}, the record says {recorded!r}")
+        for key in ("input_name", "output_name"):
+            tensor = getattr(self, key)
+            if tensor in _SCALARS or not 0 < len(tensor.encode()) <= _MAX_NAME_BYTES:
+                raise ValueError(
+                    f"{key} is {tensor!r}, not 1 to {_MAX_NAME_BYTES} bytes that are no key of this file"
+                )
         return self
 
 
 _PartT = TypeVar("_PartT", bound=BaseModel)
 
 
-def _strict_json(text: str) -> Any:
+def _require_strict_json(text: str) -> None:
+    """Raise ValueError unless every JSON reader reads ``text`` alike."""
+
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} is no JSON number")
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
+        values: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in values:
                 raise ValueError(f"key {key!r} stands twice")
-        return dict(pairs)
+            values[key] = value
+        return values
 
-    return json.loads(text, parse_constant=refuse, object_pairs_hook=once)
+    # A line feed inside a text is escaped, so this can only be a rewritten line end.
+    if "\r" in text:
+        raise ValueError("CRLF line ends, so something rewrote this file, and perhaps the models beside it")
+    json.loads(text, parse_constant=refuse, object_pairs_hook=once)
 
 
-def _load(path: Path, build: Callable[[Any], _PartT], limit: int) -> _PartT:
+def _load(path: Path, form: type[_PartT]) -> _PartT:
     try:
         data = path.read_bytes()
-        if len(data) > limit:
-            raise ValueError(f"{len(data)} bytes, more than {limit}")
-        return build(_strict_json(data.decode("utf-8")))
+        if len(data) > MAX_SIDECAR_BYTES:
+            raise ValueError(f"{len(data)} bytes, more than {MAX_SIDECAR_BYTES}")
+        _require_strict_json(data.decode("utf-8"))
+        return form.model_validate_json(data)
     except (OSError, ValueError, RecursionError) as error:
         found = str(getattr(error, "strerror", None) or error)
         if isinstance(error, ValidationError):
@@ -172,7 +200,7 @@ def load_registry(model_dir: Path) -> Registry:
     path = model_dir / REGISTRY_NAME
     if not path.exists():
         return Registry()
-    return _load(path, Registry.model_validate, 16 * MAX_SIDECAR_BYTES)
+    return _load(path, Registry)
 
 
 def load_sidecar(model_dir: Path, model_id: str) -> Sidecar:
@@ -181,14 +209,19 @@ def load_sidecar(model_dir: Path, model_id: str) -> Sidecar:
     Raises:
         PublishError: it is missing, damaged, too large, or disagrees with its own record.
     """
-    return _load(model_dir / f"{model_id}.json", Sidecar.model_validate, MAX_SIDECAR_BYTES)
+    return _load(model_dir / f"{model_id}.json", Sidecar)
 
 
 def registry_text(registry: Registry) -> str:
-    """Return the registry as JSON, its rows sorted by id, absent options left out."""
+    """Return the registry as JSON, its rows sorted by id, absent options left out.
+
+    Raises:
+        PublishError: it would be larger than the loader reads.
+    """
     rows = sorted(registry.models, key=lambda entry: entry.id)
     models = [entry.model_dump(mode="json", exclude_none=True) for entry in rows]
-    return dump_json({"schema_version": registry.schema_version, "models": models})
+    text = dump_json({"schema_version": registry.schema_version, "models": models})
+    return _within_limit(text, REGISTRY_NAME, "put some models into another folder")
 
 
 def sidecar_text(sidecar: Sidecar) -> str:
@@ -198,12 +231,14 @@ def sidecar_text(sidecar: Sidecar) -> str:
         PublishError: it would be larger than the loader reads.
     """
     text = dump_json(sidecar.model_dump(mode="json"))
-    if len(text.encode()) > MAX_SIDECAR_BYTES:
+    return _within_limit(text, f"{sidecar.name}.json", "train fewer epochs or shorten the card text")
+
+
+def _within_limit(text: str, name: str, next_step: str) -> str:
+    size = len(text.encode())
+    if size > MAX_SIDECAR_BYTES:
         raise PublishError(
-            f"{sidecar.name}.json",
-            expected=f"at most {MAX_SIDECAR_BYTES} bytes",
-            found=str(len(text.encode())),
-            next_step="train fewer epochs or shorten the card text",
+            name, expected=f"at most {MAX_SIDECAR_BYTES} bytes", found=str(size), next_step=next_step
         )
     return text
 
