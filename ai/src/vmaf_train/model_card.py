@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vmaf_train.errors import PublishError
 from vmaf_train.registry import Registry
 from vmaf_train.run_record import RunRecord
+from vmaf_train.strict_yaml import dump_yaml
 
 __all__ = ["check_front_matter", "render_card", "render_failure", "render_index", "render_page"]
 
@@ -23,7 +24,7 @@ _LICENCE_LINK = "LICENSE"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class _Metric(_Part):
@@ -66,7 +67,7 @@ class FrontMatter(BaseModel):
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("vmaf_train"),
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # Markdown, from a validated record
@@ -74,12 +75,19 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["cell"] = _cell
+    return environment
+
+
+def _cell(value: Any) -> str:
+    """A value as it may stand in a cell of a Markdown table: one line, no bar of its own."""
+    return " ".join(str(value).split()).replace("|", "\\|")
 
 
 def _render(template: str, **values: Any) -> str:
     text = _environment().get_template(template).render(**values)
     # A line of dashes in some prose would end the front matter or make a heading of the line above.
-    text = re.sub(r"(?m)^-{3,}\s*$", "***", text)
+    text = re.sub(r"(?m)^-{3,}[^\S\n]*$", "***", text)
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
 
 
@@ -89,7 +97,7 @@ def _settings(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield from _settings(value, f"{prefix}{key}.")
         else:
             shown = ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)
-            yield prefix + key, shown.replace("|", "\\|").replace("\n", " ")
+            yield prefix + key, shown
 
 
 def _slug(name: str) -> str:
@@ -136,8 +144,7 @@ def _front_matter(record: RunRecord) -> str:
     if results := _results(record):
         values["metrics"] = sorted({metric["type"] for result in results for metric in result["metrics"]})
         values["model-index"] = [{"name": record.id, "results": results}]
-    text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
-    return f"---\n{text}---\n"
+    return f"---\n{dump_yaml(values)}---\n"
 
 
 def check_front_matter(card: str) -> FrontMatter:
@@ -146,7 +153,7 @@ def check_front_matter(card: str) -> FrontMatter:
     Raises:
         PublishError: it is missing, is no YAML, or a value has the wrong type or place.
     """
-    parts = re.split(r"(?m)^---\s*$\n?", card)
+    parts = re.split(r"(?m)^---[^\S\n]*$\n?", card)
     try:
         if len(parts) != 3 or parts[0]:
             raise ValueError(f"{max(len(parts) - 1, 0)} lines of three dashes, not one pair at the top")

@@ -25,6 +25,6 @@ def summary_table(record: RunRecord) -> Table:
     if export is not None:
         table.add_row("file", f"{export.size_bytes:,} bytes, opset {export.opset}")
         table.add_row("operators", ", ".join(export.ops))
-        table.add_row("worst parity", f"{export.worst_parity:.1e} (limit {export.parity_limit:.0e})")
+        table.add_row("worst parity", f"{export.worst_parity:.1e} (limit {export.parity_limit:g})")
         table.add_row("sha256", export.sha256)
     return table
