@@ -261,11 +261,11 @@ def _die_before_change(number: int) -> None:
 
 def python(code: str, *arguments: object, paths: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
     """Run ``code`` in a fresh interpreter in which every warning is an error."""
-    places = [str(Path(__file__).parent), *map(str, paths)]
+    places = [str(Path(__file__).parent), *map(str, paths), os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
     )

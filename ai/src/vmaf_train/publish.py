@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import sha256_bytes, sha256_file, write_atomic
 from vmaf_train.model_card import render_card, render_failure, render_index, render_page
@@ -23,7 +25,7 @@ from vmaf_train.registry import (
     upsert,
 )
 from vmaf_train.run_record import RunRecord
-from vmaf_train.staging import finish_staged, publish_lock, stage_files
+from vmaf_train.staging import finish_interrupted, finish_staged, publish_lock, stage_files
 
 __all__ = [
     "check_can_publish",
@@ -35,7 +37,9 @@ __all__ = [
 
 
 def check_can_publish(model_dir: Path, docs_dir: Path, entry: ModelEntry, *, replace: bool) -> None:
-    """Refuse, before training and without touching anything, what could not be published after it.
+    """Refuse, before training and without writing anything, what could not be published after it.
+
+    A publication that was stopped half-way is completed first: its model counts too.
 
     Args:
         model_dir: the registry's folder; need not exist.
@@ -61,15 +65,16 @@ def check_can_publish(model_dir: Path, docs_dir: Path, entry: ModelEntry, *, rep
                 else f"no right to write {standing}",
                 next_step="choose another with --model-dir or --docs-dir",
             )
+    finish_interrupted(model_dir, docs_dir)
     _check_id(model_dir, entry, replace=replace)
 
 
 def _check_id(model_dir: Path, entry: ModelEntry, *, replace: bool) -> None:
     existing = load_registry(model_dir).entry(entry.id)
-    # The very same bytes are this run's own, put there before it was stopped.
-    if existing is None or existing.sha256 == entry.sha256:
+    if existing is None:
         return
-    if not replace:
+    # The very same bytes are this run's own, put there before it was stopped.
+    if existing.sha256 != entry.sha256 and not replace:
         raise ConfigError(
             f"model {entry.id}",
             expected=f"an id that {model_dir / REGISTRY_NAME} does not hold",
@@ -116,16 +121,16 @@ def publish_model(
         )
     with publish_lock(model_dir):
         finish_staged(model_dir, docs_dir)
-        entry = registry_entry(record)
+        entry = _entry(record)
         _check_id(model_dir, entry, replace=replace)
         files: dict[Path, bytes] = {model_dir / entry.onnx: onnx}
         files |= {docs_dir / name: data for name, data in figures.items()}
         files |= _texts(record, entry, model_dir, docs_dir)
-        stale = model_dir / f"{entry.onnx}.data"
-        stage_files(model_dir, docs_dir, files)
+        # Old companions would be taken for this file's: external weights, and the quantised form.
+        quantised = f"{entry.id}.int8.onnx"
+        remove = (f"{entry.onnx}.data", quantised, f"{quantised}.data")
+        stage_files(model_dir, docs_dir, files, remove)
         finish_staged(model_dir, docs_dir)
-        # An old companion of external weights would be taken for this file's.
-        stale.unlink(missing_ok=True)
         written = sha256_file(model_dir / entry.onnx)
         if written != entry.sha256:
             raise PublishError(
@@ -138,7 +143,9 @@ def publish_model(
 
 
 def republish_card(model_dir: Path, docs_dir: Path, record: RunRecord) -> tuple[Path, ...]:
-    """Write sidecar, card, page and index of a registered model anew from ``record``.
+    """Write sidecar, card, page, index and row of a registered model anew from ``record``.
+
+    What a row may hold beside the record, a quantised file, stays.
 
     Raises:
         PublishError: the model is not registered, or the record is of another file.
@@ -153,7 +160,8 @@ def republish_card(model_dir: Path, docs_dir: Path, record: RunRecord) -> tuple[
                 found="no such row" if entry is None else "a record of other bytes",
                 next_step="publish the model first",
             )
-        files = _texts(record, entry, model_dir, docs_dir)
+        added = {"quant_mode": entry.quant_mode, "int8_sha256": entry.int8_sha256}
+        files = _texts(record, _entry(record).model_copy(update=added), model_dir, docs_dir)
         stage_files(model_dir, docs_dir, files)
         finish_staged(model_dir, docs_dir)
     return tuple(files)
@@ -176,20 +184,45 @@ def expected_texts(record: RunRecord, entry: ModelEntry, model_dir: Path, docs_d
     }
 
 
+def _entry(record: RunRecord) -> ModelEntry:
+    try:
+        return registry_entry(record)
+    except ValueError as error:
+        raise _unfit(record, "registry row", error) from error
+
+
+def _unfit(record: RunRecord, what: str, error: ValueError) -> PublishError:
+    faults = str(error)
+    if isinstance(error, ValidationError):
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ")
+            for fault in error.errors()
+        )
+    return PublishError(
+        f"the {what} of {record.id}",
+        expected="what its schema takes",
+        found=faults,
+        next_step="correct the task's card text, tensor names or id",
+    )
+
+
 def _texts(record: RunRecord, entry: ModelEntry, model_dir: Path, docs_dir: Path) -> dict[Path, bytes]:
     """All texts of a model in the order in which they are put in place, the registry last."""
     assert record.export is not None
-    sidecar = Sidecar(
-        kind=record.kind,
-        name=record.id,
-        input_name=record.export.inputs[0].name,
-        output_name=record.export.outputs[0].name,
-        onnx_opset=record.export.opset,
-        quant_mode=entry.quant_mode,
-        record=record,
-    )
     registry = upsert(load_registry(model_dir), entry)
-    texts = {model_dir / f"{entry.id}.json": sidecar_text(sidecar)}
+    try:
+        sidecar = Sidecar(
+            kind=record.kind,
+            name=record.id,
+            input_name=record.export.inputs[0].name,
+            output_name=record.export.outputs[0].name,
+            onnx_opset=record.export.opset,
+            quant_mode=entry.quant_mode,
+            record=record,
+        )
+        texts = {model_dir / f"{entry.id}.json": sidecar_text(sidecar)}
+    except ValueError as error:
+        raise _unfit(record, "sidecar", error) from error
     texts |= expected_texts(record, entry, model_dir, docs_dir)
     texts |= {
         model_dir / "README.md": render_index(registry),

@@ -19,8 +19,9 @@ from vmaf_train.registry import (
     registry_entry,
     registry_schema,
     registry_text,
+    sidecar_text,
 )
-from vmaf_train.staging import STAGING_NAME, finish_staged, publish_lock
+from vmaf_train.staging import finish_interrupted
 
 __all__ = ["verify_problems"]
 
@@ -28,14 +29,13 @@ __all__ = ["verify_problems"]
 def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
     """Return every disagreement of registry, files, sidecars, cards and pages; empty is good.
 
-    Both ways: a row without its files, and a file without its row.
+    Both ways: a row without its files, and a file without its row. A publication that was
+    stopped half-way is completed or undone first.
 
     Raises:
         PublishError: the registry itself cannot be read.
     """
-    if (model_dir / STAGING_NAME).exists():
-        with publish_lock(model_dir):
-            finish_staged(model_dir, docs_dir)
+    finish_interrupted(model_dir, docs_dir)
     registry = load_registry(model_dir)
     problems: list[str] = []
     expected = {REGISTRY_NAME, SCHEMA_NAME, "README.md"}
@@ -43,6 +43,8 @@ def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
         problems.append(f"{REGISTRY_NAME}: missing")
     for entry in registry.models:
         expected |= {entry.onnx, f"{entry.id}.json", f"{entry.id}_card.md"}
+        if docs_dir.resolve() == model_dir.resolve():
+            expected.add(f"{entry.id}.md")
         files = [(entry.onnx, entry.sha256)]
         if entry.int8_sha256 is not None:
             expected.add(f"{entry.id}.int8.onnx")
@@ -75,14 +77,28 @@ def _sidecar_problems(model_dir: Path, docs_dir: Path, entry: ModelEntry) -> lis
     except PublishError as error:
         return [f"{entry.id}: {error}"]
     record, problems = sidecar.record, []
+    try:
+        texts = {model_dir / f"{entry.id}.json": sidecar_text(sidecar)}
+        texts |= expected_texts(record, entry, model_dir, docs_dir)
+        row = registry_entry(record)
+    except (PublishError, ValueError) as error:
+        return [f"{entry.id}: its record renders nothing: {' '.join(str(error).split())}"]
+    if sidecar.quant_mode != entry.quant_mode:
+        problems.append(
+            f"{entry.id}: quant_mode is {entry.quant_mode!r} in its row, "
+            f"{sidecar.quant_mode!r} in its sidecar"
+        )
     # What was added to a row later, such as a quantised file, is not in the record of the run.
-    wanted = registry_entry(record).model_dump(exclude={"quant_mode", "int8_sha256"})
+    wanted = row.model_dump(exclude={"quant_mode", "int8_sha256"})
     for key, value in wanted.items():
         if getattr(entry, key) != value:
             problems.append(
                 f"{entry.id}: {key} is {getattr(entry, key)!r} in its row, {value!r} by its record"
             )
-    return problems + _stale(expected_texts(record, entry, model_dir, docs_dir))
+    figure = f"{entry.id}_curves.svg"
+    if record.training.history and not (docs_dir / figure).is_file():
+        problems.append(f"{figure}: missing, its page shows it")
+    return problems + _stale(texts)
 
 
 def _stale(texts: Mapping[Path, str]) -> list[str]:
