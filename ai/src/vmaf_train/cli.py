@@ -19,7 +19,7 @@ from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_co
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.errors import ConfigError, PublishError, VmafTrainError
 from vmaf_train.pairs.commands import data_app
-from vmaf_train.run_paths import choose_run_dir, default_output_dirs
+from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders
 from vmaf_train.task import TaskPlugin
 
 __all__ = ["app", "main"]
@@ -127,6 +127,7 @@ def run(
     if model_id is not None:
         changes["id"] = model_id
     resolved = _resolve(plugin, config, overrides, changes)
+    require_data_folders(resolved)
     models, docs = default_output_dirs(resolved, model_dir, docs_dir)
     folder = choose_run_dir(resolved, run_dir, resume=resume)
 
@@ -258,7 +259,10 @@ def card(
     """Render a model's card and page anew from its run record."""
     from vmaf_train.publish import expected_texts, republish_card
     from vmaf_train.registry import load_registry, load_sidecar
+    from vmaf_train.staging import finish_interrupted
 
+    if not check_only:
+        finish_interrupted(model_dir, docs_dir)
     entry = load_registry(model_dir).entry(model_id)
     if entry is None:
         raise ConfigError(

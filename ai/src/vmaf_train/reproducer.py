@@ -15,7 +15,7 @@ __all__ = ["reproducer_command"]
 def reproducer_command(plugin: TaskPlugin[Any], config: TaskConfig) -> str:
     """Return ``vmaf-train run ...`` with the nearest shipped config and every difference from it.
 
-    No path of this machine is in it: a data folder stands as ``DIR``.
+    No path of this machine is in it: the data folders stand as ``DIR``, ``DIR2`` and so on.
     """
     candidates = []
     for name in (plugin.config_file, plugin.demo_config_file):
@@ -26,6 +26,10 @@ def reproducer_command(plugin: TaskPlugin[Any], config: TaskConfig) -> str:
     if name:
         words += ["--config", name]
     for key, value in changes.items():
-        words += ["--set", f"{key}={json.dumps(value)}"]
-    command = shlex.join(words)
-    return f"{command} --data DIR" if getattr(getattr(config, "data", None), "root", None) else command
+        words += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
+    data = getattr(config, "data", None)
+    if extra := getattr(data, "extra_roots", ()):
+        words += ["--set", f"data.extra_roots=[{', '.join(f'DIR{n}' for n in range(2, len(extra) + 2))}]"]
+    if getattr(data, "root", None):
+        words += ["--data", "DIR"]
+    return shlex.join(words)

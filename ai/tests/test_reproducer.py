@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vmaf_train.config import (
+    TaskConfig,
+    config_digest,
+    find_config_file,
+    load_config,
+    load_config_values,
+)
+from vmaf_train.discovery import discover_tasks, load_task
+from vmaf_train.reproducer import reproducer_command
+from vmaf_train.task import TaskPlugin
+
+STUDENT = load_task("saliency_student")
+
+
+class WideConfig(TaskConfig):
+    id: str = "wide_v1"
+    widths: tuple[int, ...] = (16, 32)
+    note: str = ""
+
+
+WIDE = TaskPlugin(name="wide", summary="", config_type=WideConfig, create=lambda config: config)  # type: ignore[arg-type,return-value]
+
+
+def repeated(plugin: TaskPlugin[Any], command: str) -> TaskConfig:
+    """The config that the command line leads to."""
+    words = shlex.split(command)
+    assert words[:3] == ["vmaf-train", "run", plugin.name]
+    given: dict[str, list[str]] = {"--config": [], "--set": [], "--data": []}
+    for option, value in zip(words[3::2], words[4::2], strict=True):
+        given[option].append(value)
+    changes = {"data.root": Path(given["--data"][0])} if given["--data"] else {}
+    file = find_config_file(given["--config"][0]) if given["--config"] else None
+    resolved: TaskConfig = load_config(plugin.config_type, file, given["--set"], changes)
+    return resolved
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("saliency_student_v1", []),
+        ("saliency_student_v1", ["fit.epochs=3", "optimiser.lr=1e-5", "model.decoder=resize_conv"]),
+        ("saliency_student_v1", ["model.encoder_widths=[8, 16, 24]", "data.policy=strict"]),
+        ("smoke", []),
+        ("smoke", ["fit.seed=7", "augmentation.flip_probability=0"]),
+    ],
+)
+def test_the_command_leads_to_the_very_config_of_the_run(name: str, changes: list[str]) -> None:
+    config = load_config(STUDENT.config_type, find_config_file(name), changes)
+    command = reproducer_command(STUDENT, config)
+    assert config_digest(repeated(STUDENT, command)) == config_digest(config)
+    assert f"--config {name}" in command
+    assert command.count("--set") == len(changes)
+
+
+@pytest.mark.parametrize(
+    "text", ['it\'s "so"', "a: b # c", "$HOME `x` \\", "1e5", "null", "é \U0001f600", "", "two\nlines", "[x]"]
+)
+def test_any_text_survives_the_shell_and_yaml(text: str) -> None:
+    config = WideConfig(note=text)
+    assert config_digest(repeated(WIDE, reproducer_command(WIDE, config))) == config_digest(config)
+
+
+def test_what_follows_from_the_defaults_is_not_spelled_out() -> None:
+    assert reproducer_command(WIDE, WideConfig()) == "vmaf-train run wide"
+    assert reproducer_command(WIDE, WideConfig(widths=(3,))) == "vmaf-train run wide --set 'widths=[3]'"
+
+
+def test_no_folder_of_the_machine_is_named_and_each_has_its_place(tmp_path: Path) -> None:
+    changes = {
+        "data.root": tmp_path / "one",
+        "data.extra_roots": [tmp_path / "two", tmp_path / "three"],
+        "data.cache_dir": tmp_path,
+    }
+    file = find_config_file("saliency_student_v1")
+    command = reproducer_command(STUDENT, load_config(STUDENT.config_type, file, (), changes))
+    assert str(tmp_path) not in command
+    assert command.endswith("--set 'data.extra_roots=[DIR2, DIR3]' --data DIR")
+
+
+def test_every_task_has_a_command_for_its_own_configs() -> None:
+    for entry in discover_tasks():
+        assert entry.plugin is not None, entry
+        for name in (entry.plugin.config_file, entry.plugin.demo_config_file):
+            file = find_config_file(name) if name else None
+            config = load_config(entry.plugin.config_type, file)
+            assert load_config_values(file) if file else True
+            assert "--set" not in reproducer_command(entry.plugin, config)
