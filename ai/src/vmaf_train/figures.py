@@ -30,7 +30,9 @@ def curves(history: Sequence[EpochRecord], title: str, *, form: str) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({"svg.hashsalt": "vmaf_train", "font.size": 10, "svg.fonttype": "none"}):
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a user's own style must not change the bytes
+        mpl.rcParams.update({"svg.hashsalt": "vmaf_train", "font.size": 10, "svg.fonttype": "none"})
         figure = Figure(figsize=(8.0, 3.4), layout="constrained")
         FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2)
@@ -38,12 +40,15 @@ def curves(history: Sequence[EpochRecord], title: str, *, form: str) -> bytes:
         marker = "o" if len(epochs) < 3 else ""
         left.plot(epochs, _gaps([record.loss for record in history]), color="#4c4c4c", marker=marker)
         left.set(title="training loss", xlabel="epoch")
-        for name in history[0].metrics:
-            right.plot(
-                epochs, _gaps([record.metrics.get(name) for record in history]), label=name, marker=marker
-            )
-        right.set(title="validation", xlabel="epoch", ylim=(0.0, None))
-        right.legend(frameon=False)
+        names = dict.fromkeys(name for record in history for name in record.metrics)
+        lines = [_gaps([record.metrics.get(name) for record in history]) for name in names]
+        for name, line in zip(names, lines, strict=True):
+            right.plot(epochs, line, label=name, marker=marker)
+        right.set(title="validation", xlabel="epoch")
+        if not any(value < 0 for line in lines for value in line):
+            right.set_ylim(bottom=0.0)
+        if names:
+            right.legend(frameon=False)
         for axes in (left, right):
             axes.grid(visible=True, alpha=0.3)
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -63,9 +68,9 @@ def _gaps(values: Sequence[float | None]) -> list[float]:
 def contact_sheet(rows: Panels) -> bytes | None:
     """Return the panels as one PNG: each row of panels side by side, several rows to a line.
 
-    None when there are no rows.
+    None when there are no panels.
     """
-    if not rows:
+    if not any(len(row) for row in rows):
         return None
     height = max(panel.shape[0] for row in rows for panel in row)
     width = max(panel.shape[1] for row in rows for panel in row)

@@ -126,7 +126,7 @@ class ConsoleReporter:
     def _open(self, stage: str, total: int, unit: str, done: int = 0) -> None:
         self.close()
         self._bars = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]:.1f} " + unit + "  ETA"),
