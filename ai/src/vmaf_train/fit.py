@@ -26,7 +26,7 @@ from vmaf_train.config import (
 )
 from vmaf_train.errors import ConfigError, DivergenceError
 from vmaf_train.files import write_atomic
-from vmaf_train.hardware import Hardware
+from vmaf_train.hardware import Hardware, keep_freed_memory
 from vmaf_train.loader import VALIDATION_EPOCH, BatchLoader
 from vmaf_train.report import Reporter
 from vmaf_train.run_record import EpochRecord, TrainingRecord, finite_or_none
@@ -141,6 +141,8 @@ def fit(
         DivergenceError: a loss, gradient, weight or metric that is no finite number.
     """
     steps_per_epoch = _checked_steps(config, splits)
+    if hardware.device == "cpu":
+        keep_freed_memory()
     network = network.to(hardware.device)
     if hardware.channels_last:
         # torch's signature lacks the memory_format form.

@@ -149,13 +149,13 @@ def _add_clutter(draw: np.random.Generator, canvas: Floats, ground: Floats) -> N
 
 def _add_object(draw: np.random.Generator, canvas: Floats, truth: Bools, ground: Floats) -> None:
     height, width, _ = canvas.shape
-    radius = height * float(np.exp(draw.uniform(np.log(0.08), np.log(0.65))))
+    radius = height * float(np.exp(draw.uniform(np.log(0.08), np.log(0.55))))
     y = float(np.clip(draw.normal(0.5, 0.2), 0.08, 0.92)) * height
     x = float(np.clip(draw.normal(0.5, 0.2), 0.08, 0.92)) * width
     where = _blob(draw, height, width, y, x, radius)
     # A step away from the ground in a random direction of colour: faint to strong.
     step = draw.normal(0.0, 1.0, 3)
-    step *= draw.uniform(0.25, 0.75) / max(float(np.linalg.norm(step)), 1e-6)
+    step *= draw.uniform(0.35, 0.85) / max(float(np.linalg.norm(step)), 1e-6)
     colour = np.clip(ground + step, 0.02, 0.98).astype(np.float32)
     surface = _surface(draw, height, width, colour, spread=0.2)
     shade = 1.0 - 0.35 * np.clip(np.mgrid[0:height, 0:width][0] - (y - radius), 0, 2 * radius) / (2 * radius)
