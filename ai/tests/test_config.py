@@ -111,7 +111,7 @@ def test_a_rule_over_several_keys_is_told_in_its_own_words(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("model_id", ["Saliency_Student", "a b", "", "-a", "a/b", "..", "a" * 65, "ä", "a\n"])
 def test_an_id_that_the_registry_would_refuse_is_no_config(model_id: str) -> None:
-    with pytest.raises(ConfigError, match="id: .* is no id"):
+    with pytest.raises(ConfigError, match=r"id: .* is no id"):
         load_config(ToyConfig, None, (), {"id": model_id})
 
 
