@@ -12,10 +12,10 @@ from vmaf_train.frames import (
     Chroma,
     Planes,
     join_planes,
+    map_mean,
     plane_shapes,
     rgb_to_tensor,
     rgb_to_yuv,
-    saliency_mean,
     split_planes,
     yuv_to_rgb,
     yuv_to_tensor,
@@ -162,18 +162,18 @@ def test_an_image_that_is_not_rgb_is_refused(shape: tuple[int, ...]) -> None:
 
 def test_the_mean_of_a_map_is_taken_in_double() -> None:
     saliency = np.full((1, 1, 1080, 1920), 0.1, np.float32)
-    assert abs(saliency_mean(saliency, 1920, 1080) - float(np.float32(0.1))) < 1e-12
+    assert abs(map_mean(saliency, 1920, 1080) - float(np.float32(0.1))) < 1e-12
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 4, 5), (1, 1, 2, 2), (4, 4), (1, 2, 4, 4)])
 def test_a_map_of_another_size_is_never_averaged(shape: tuple[int, ...]) -> None:
     with pytest.raises(ContractError, match="keeps the frame's size"):
-        saliency_mean(np.zeros(shape, np.float32), 4, 4)
+        map_mean(np.zeros(shape, np.float32), 4, 4)
 
 
 def test_a_map_of_another_dtype_is_refused() -> None:
     with pytest.raises(ContractError, match="float64"):
-        saliency_mean(np.zeros((1, 1, 4, 4)), 4, 4)
+        map_mean(np.zeros((1, 1, 4, 4)), 4, 4)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -0.5, 1.5])
@@ -181,4 +181,4 @@ def test_a_value_outside_the_range_is_named(value: float) -> None:
     saliency = np.zeros((1, 1, 4, 4), np.float32)
     saliency[0, 0, 1, 1] = value
     with pytest.raises(ContractError, match=f"found {value}"):
-        saliency_mean(saliency, 4, 4)
+        map_mean(saliency, 4, 4)

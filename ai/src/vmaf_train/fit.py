@@ -192,20 +192,7 @@ def fit(
 
         chosen = average.module if average is not None else network
         metrics = validate(chosen, task, splits.val, config.fit.batch_size, hardware)
-        value = metrics[primary]
-        if not math.isfinite(value):
-            raise DivergenceError(
-                f"epoch {epoch} validation",
-                expected=f"a finite {primary}",
-                found=str(value),
-                next_step="lower optimiser.lr; the last good checkpoint is kept",
-            )
-        best = value > progress.best_value
-        if best:
-            progress.best_epoch, progress.best_value = epoch, value
-            progress.best_weights = {
-                name: tensor.detach().cpu().clone() for name, tensor in chosen.state_dict().items()
-            }
+        best = _keep_if_best(progress, chosen, epoch, metrics[primary], primary)
         progress.epoch = epoch
         progress.seconds += time.perf_counter() - began
         progress.history.append(
@@ -289,6 +276,24 @@ def _step(
         torch.nn.utils.clip_grads_with_norm_(network.parameters(), config.fit.gradient_clip, norm)
     optimiser.step()
     return float(loss.detach())
+
+
+def _keep_if_best(progress: _Progress, network: nn.Module, epoch: int, value: float, primary: str) -> bool:
+    """Copy the weights if ``value`` beats every earlier epoch's; say whether it did."""
+    if not math.isfinite(value):
+        raise DivergenceError(
+            f"epoch {epoch} validation",
+            expected=f"a finite {primary}",
+            found=str(value),
+            next_step="lower optimiser.lr; the last good checkpoint is kept",
+        )
+    if value <= progress.best_value:
+        return False
+    progress.best_epoch, progress.best_value = epoch, value
+    progress.best_weights = {
+        name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()
+    }
+    return True
 
 
 def _require_finite_weights(network: nn.Module, where: str) -> None:

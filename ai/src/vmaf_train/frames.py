@@ -20,10 +20,10 @@ __all__ = [
     "Chroma",
     "Planes",
     "join_planes",
+    "map_mean",
     "plane_shapes",
     "rgb_to_tensor",
     "rgb_to_yuv",
-    "saliency_mean",
     "split_planes",
     "yuv_to_rgb",
     "yuv_to_tensor",
@@ -222,8 +222,8 @@ def rgb_to_yuv(rgb: Bytes, chroma: Chroma) -> Planes:
     )
 
 
-def saliency_mean(saliency: npt.NDArray[np.floating], width: int, height: int) -> float:
-    """Reduce a saliency map ``[1, 1, H, W]`` float32, values 0 to 1, to its mean.
+def map_mean(values: npt.NDArray[np.floating], width: int, height: int) -> float:
+    """Reduce a map ``[1, 1, H, W]`` float32, values 0 to 1, to its mean.
 
     The sum is taken in double, row by row from the top left, and divided once.
 
@@ -231,16 +231,16 @@ def saliency_mean(saliency: npt.NDArray[np.floating], width: int, height: int) -
         ContractError: the shape is not exactly that, so that a smaller map is never averaged; the
             dtype is not float32; or a value is not finite or not from 0 to 1.
     """
-    thing = f"saliency map of a {width}x{height} frame"
-    if saliency.dtype != np.float32 or saliency.shape != (1, 1, height, width) or saliency.size == 0:
+    thing = f"the map of a {width}x{height} frame"
+    if values.dtype != np.float32 or values.shape != (1, 1, height, width) or values.size == 0:
         raise _contract(
             thing,
             f"float32 of shape [1, 1, {height}, {width}]",
-            f"{saliency.dtype} of shape {list(saliency.shape)}",
+            f"{values.dtype} of shape {list(values.shape)}",
             "use a model that keeps the frame's size",
         )
-    if not np.all((saliency >= 0) & (saliency <= 1)):
-        worst = saliency.ravel()[~((saliency.ravel() >= 0) & (saliency.ravel() <= 1))][0]
+    if not np.all((values >= 0) & (values <= 1)):
+        worst = values.ravel()[~((values.ravel() >= 0) & (values.ravel() <= 1))][0]
         raise _contract(thing, "values from 0 to 1", str(worst), "use a model whose output is a sigmoid")
     # A plain sum adds in pairs; the running sum adds in the order that C does.
-    return float(np.add.accumulate(saliency.ravel(), dtype=np.float64)[-1] / saliency.size)
+    return float(np.add.accumulate(values.ravel(), dtype=np.float64)[-1] / values.size)

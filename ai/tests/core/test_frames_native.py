@@ -16,9 +16,9 @@ from vmaf_train.frames import (
     Chroma,
     Planes,
     join_planes,
+    map_mean,
     plane_shapes,
     rgb_to_yuv,
-    saliency_mean,
     split_planes,
     yuv_to_rgb,
     yuv_to_tensor,
@@ -101,7 +101,7 @@ def c_mean(native: Native, saliency: np.ndarray, width: int, height: int) -> tup
 def test_a_map_has_the_same_mean(width: int, height: int, native: Native) -> None:
     random = np.random.default_rng(height)
     saliency = random.random((1, 1, height, width), np.float32)
-    assert c_mean(native, saliency, width, height) == (0, saliency_mean(saliency, width, height))
+    assert c_mean(native, saliency, width, height) == (0, map_mean(saliency, width, height))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1e-6, 1.000001])
@@ -110,7 +110,7 @@ def test_both_refuse_a_map_with_a_value_outside_the_range(value: float, native: 
     saliency[0, 0, 3, 3] = value
     assert c_mean(native, saliency, 4, 4)[0] < 0
     with pytest.raises(ContractError):
-        saliency_mean(saliency, 4, 4)
+        map_mean(saliency, 4, 4)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 4, 3), (1, 1, 3, 4), (1, 4, 4), (1, 2, 4, 4), (2, 1, 4, 4)])
@@ -118,7 +118,7 @@ def test_both_refuse_a_map_of_another_shape(shape: tuple[int, ...], native: Nati
     saliency = np.full(shape, 0.5, np.float32)
     assert c_mean(native, saliency, 4, 4)[0] < 0
     with pytest.raises(ContractError):
-        saliency_mean(saliency, 4, 4)
+        map_mean(saliency, 4, 4)
 
 
 @pytest.mark.parametrize("chroma", Chroma)
