@@ -1,0 +1,187 @@
+"""Time to judge a model: the C scanner, the Python one, and ``onnx.load``, which judges nothing.
+
+Two models: one of the student's shape and size, and the slowest 50 MiB that the limits let through
+(as many fields as may be read, then packed integers that are checked one by one). The ways take
+turns within each round, so the ratios hold on a busy machine too.
+
+    python ai/benchmarks/bench_scan.py [--model FILE] [--rounds 7] [--at-least 50]
+
+The library is compiled from core/src/dnn with ``cc -O2``. Exit code 1 if C, on the small model in
+memory, is less than --at-least times faster than ``onnx.load`` of its file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from vmaf_train.op_allowlist import check_graph, check_model, load_allowlist
+
+SOURCES = Path(__file__).resolve().parents[2] / "core" / "src" / "dnn"
+LIMIT = 50 * 1024 * 1024
+METADATA = (1 << 20) - 100
+REPORT_BYTES = 1024
+
+
+def student() -> bytes:
+    """Return a model of the student's operators and number of weights, with random weights."""
+    random = np.random.default_rng(1)
+    nodes: list[onnx.NodeProto] = []
+    weights: list[onnx.TensorProto] = []
+
+    def layer(op: str, x: str, shape: tuple[int, ...] | None = None, **attributes: Any) -> str:
+        inputs = x.split()
+        if shape is not None:
+            weights.append(numpy_helper.from_array(random.random(shape, np.float32), f"w{len(nodes)}"))
+            inputs.append(f"w{len(nodes)}")
+        nodes.append(
+            helper.make_node(op, inputs, [f"t{len(nodes)}"], name=f"node_{len(nodes)}", **attributes)
+        )
+        return str(nodes[-1].output[0])
+
+    def block(x: str, before: int, after: int) -> str:
+        size = {
+            "kernel_shape": [3, 3],
+            "pads": [1, 1, 1, 1],
+            "strides": [1, 1],
+            "dilations": [1, 1],
+            "group": 1,
+        }
+        return layer("Relu", layer("Conv", x, (after, before, 3, 3), **size))
+
+    x, skips = "input", []
+    for before, after in ((3, 16), (16, 32), (32, 48)):
+        x = block(block(x, before, after), after, after)
+        skips.append((x, after))
+        x = layer("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    x, width = block(x, 48, 48), 48
+    for after, (skip, channels) in zip((32, 16, 8), reversed(skips), strict=True):
+        x = layer("ConvTranspose", x, (width, after, 2, 2), kernel_shape=[2, 2], strides=[2, 2])
+        x, width = block(layer("Concat", f"{x} {skip}", axis=1), after + channels, after), after
+    layer("Sigmoid", layer("Conv", x, (1, 8, 1, 1), kernel_shape=[1, 1]))
+    graph = helper.make_graph(
+        nodes,
+        "student",
+        [helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, [1, 3, "H", "W"])],
+        [helper.make_tensor_value_info(nodes[-1].output[0], onnx.TensorProto.FLOAT, [1, 1, "H", "W"])],
+        weights,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def worst() -> bytes:
+    """Return 50 MiB that must be walked to the end, and are accepted."""
+    head = b"\x3a\x00\x42\x02\x10\x11" + b"\x72\x00" * METADATA
+    inside = LIMIT - len(head) - 15
+    run = b"\x3a" + _varint(inside) + b"\x01" * inside
+    tensor = b"\x2a" + _varint(len(run)) + run
+    # The graph stands last, so that all of it is walked after the metadata.
+    data = head[2:] + b"\x3a" + _varint(len(tensor)) + tensor
+    assert LIMIT - 16 < len(data) <= LIMIT
+    return data
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def library(folder: Path) -> ctypes.CDLL:
+    """Compile the scanner and load it."""
+    target = folder / "libscan.so"
+    sources = [str(path) for path in sorted(SOURCES.glob("*.c"))]
+    subprocess.run(["cc", "-std=c11", "-O2", "-shared", "-fPIC", *sources, "-o", str(target)], check=True)
+    return ctypes.CDLL(str(target))
+
+
+def ways(lib: ctypes.CDLL, path: Path) -> dict[str, Callable[[], object]]:
+    """Return what is timed, by name."""
+    data, allowlist = path.read_bytes(), load_allowlist()
+    report = ctypes.create_string_buffer(REPORT_BYTES)
+    bytes_read, size_read = ctypes.POINTER(ctypes.c_uint8)(), ctypes.c_size_t()
+    free = ctypes.CDLL(None).free
+    size, name = ctypes.c_size_t(len(data)), str(path).encode()
+
+    def c_memory() -> None:
+        if lib.vmaf_dnn_scan(data, size, None, report) != 0:
+            raise SystemExit(f"{path.name} is refused; it would not be walked to its end")
+
+    def c_file() -> None:
+        given = ctypes.byref(bytes_read), ctypes.byref(size_read)
+        lib.vmaf_dnn_read_file(name, ctypes.c_size_t(LIMIT), *given)
+        lib.vmaf_dnn_scan(bytes_read, size_read, None, report)
+        free(bytes_read)
+
+    return {
+        "C, bytes in memory": c_memory,
+        "C, file": c_file,
+        "Python, bytes in memory": lambda: check_graph(data, allowlist),
+        "Python, file": lambda: check_model(path, allowlist),
+        "onnx, bytes in memory": lambda: onnx.load_model_from_string(data),
+        "onnx.load, file": lambda: onnx.load(path),
+    }
+
+
+def seconds(call: Callable[[], object], least: float) -> float:
+    """Return the time of one call, from as many calls as take ``least`` seconds."""
+    calls, spent = 0, 0.0
+    start = time.perf_counter()
+    while spent < least:
+        call()
+        calls += 1
+        spent = time.perf_counter() - start
+    return spent / calls
+
+
+def measure(title: str, timed: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Print a table and return the median time of each way."""
+    samples: dict[str, list[float]] = {name: [] for name in timed}
+    for _ in range(rounds):
+        for name, call in timed.items():
+            samples[name].append(seconds(call, 0.02))
+    medians = {name: statistics.median(values) for name, values in samples.items()}
+    baseline = medians["onnx.load, file"]
+    print(title)
+    for name, value in medians.items():
+        print(f"  {name:<24} {value * 1e6:12.1f} us   onnx.load takes {baseline / value:8.2f} times as long")
+    return medians
+
+
+def main() -> int:
+    """Run the benchmark; see the module's text."""
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    arguments.add_argument("--model", type=Path, help="a small model in place of the made one")
+    arguments.add_argument("--rounds", type=int, default=7)
+    arguments.add_argument("--at-least", type=float, default=50.0)
+    given = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        lib = library(folder)
+        small, large = folder / "student.onnx", folder / "worst.onnx"
+        small.write_bytes(given.model.read_bytes() if given.model else student())
+        large.write_bytes(worst())
+        tiny = measure(f"small model, {small.stat().st_size} bytes", ways(lib, small), given.rounds)
+        measure(f"worst case, {large.stat().st_size} bytes", ways(lib, large), min(given.rounds, 3))
+    ratio = tiny["onnx.load, file"] / tiny["C, bytes in memory"]
+    print(f"C in memory is {ratio:.0f} times as fast as onnx.load on the small model")
+    return 0 if ratio >= given.at_least else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
