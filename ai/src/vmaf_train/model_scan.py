@@ -31,6 +31,10 @@ __all__ = ["scan_bytes"]
 _INT, _STRING = 2, 3
 _SINGLE_TYPES = frozenset((1, 2, 3, 4, 5, 11, 13))
 _VALUE_FIELDS = frozenset(ATTRIBUTE_VALUE.values())
+_HAS_INNER = {
+    message: frozenset(number for number, field in fields.items() if field.inner is not None)
+    for message, fields in SCHEMA.items()
+}
 _OPSET_MAX = (1 << 31) - 1
 
 
@@ -111,21 +115,28 @@ def _plain(scan: Scan, message: Message, outer: FieldRead, level: int, frame: Fr
             _inner(scan, inner, read, level + 1, frame)
 
 
+def _from(rest: int, outer: FieldRead) -> FieldRead:
+    """Return the part of a message from offset ``rest`` on, where the first message in it stands."""
+    return outer[0], 0, rest, outer[3]
+
+
 def _tensor(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
-    name, external = b"", False
+    name, external, rest = b"", False, outer[3]
     for number, value, first, last in scan.fields(Message.TENSOR, outer[2], outer[3]):
         if number == 8:
             name = scan.text(first, last)
         elif number == 13 or (number == 14 and value != 0):
             external = True
+        if number in _HAS_INNER[Message.TENSOR]:
+            rest = min(rest, scan.at)
     if external:
         scan.report(Reason.EXTERNAL_DATA, outer[2], shown(name, LONG_TEXT))
-    _plain(scan, Message.TENSOR, outer, level, frame)
+    _plain(scan, Message.TENSOR, _from(rest, outer), level, frame)
 
 
 def _node(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
     # Two passes: the fields may stand in any order, and the attributes are judged by the op.
-    around, node = scan.node, NodeText()
+    around, node, rest = scan.node, NodeText(), outer[3]
     scan.node = node
     scan.nodes += 1
     for number, _, first, last in scan.fields(Message.NODE, outer[2], outer[3]):
@@ -137,8 +148,10 @@ def _node(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
             node.op = scan.text(first, last)
         elif number == 7:
             node.domain = scan.text(first, last)
+        elif number in _HAS_INNER[Message.NODE]:
+            rest = min(rest, scan.at)
     _judge_node(scan, outer[2], frame)
-    _plain(scan, Message.NODE, outer, level, frame)
+    _plain(scan, Message.NODE, _from(rest, outer), level, frame)
     scan.node = around
 
 
@@ -165,11 +178,13 @@ def _judge_node(scan: Scan, start: int, frame: Frame) -> None:
 def _attribute(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
     start = outer[2]
     name, text, number_value, kind = b"", b"", 0, 0
-    reference = False
+    reference, rest = False, outer[3]
     values: set[int] = set()
     for number, value, first, last in scan.fields(Message.ATTRIBUTE, start, outer[3]):
         if number in _VALUE_FIELDS:
             values.add(number)
+            if number in _HAS_INNER[Message.ATTRIBUTE]:
+                rest = min(rest, scan.at)
         if number == 1:
             name = scan.text(first, last)
         elif number == 3:
@@ -187,7 +202,7 @@ def _attribute(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
         scan.report(Reason.ATTRIBUTE_TYPE, start, shown(name, LONG_TEXT))
     elif not _permitted(scan, name, kind, text, number_value):
         scan.report(Reason.ATTRIBUTE_POLICY, start, shown(name, LONG_TEXT))
-    _plain(scan, Message.ATTRIBUTE, outer, level, frame)
+    _plain(scan, Message.ATTRIBUTE, _from(rest, outer), level, frame)
 
 
 def _permitted(scan: Scan, name: bytes, kind: int, text: bytes, number: int) -> bool:

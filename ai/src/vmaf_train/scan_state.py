@@ -114,6 +114,8 @@ class Scan:
     loops: int = 0
     fields_read: int = 0
     node: NodeText = field(default_factory=NodeText)
+    at: int = 0
+    """Offset of the tag of the field that was read last."""
     allowed: frozenset[bytes] = frozenset()
     rules: dict[bytes, dict[bytes, frozenset[bytes]]] = field(default_factory=dict)
 
@@ -180,6 +182,7 @@ class Scan:
                 self.stop(error.reason, at, detail)
             if spec.form == Form.TEXT and self.data.find(0, read[2], read[3]) >= 0:
                 self.stop(Reason.EMBEDDED_NUL, at, shown(self.text(read[2], read[3]), LONG_TEXT))
+            self.at = at
             yield read
 
     def _value(self, reader: PbReader, number: int, wire: int, spec: Field) -> FieldRead:

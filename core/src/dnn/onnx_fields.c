@@ -13,17 +13,7 @@ bool onnx_equal(PbSpan a, PbSpan b)
     return a.size == b.size && memcmp(a.ptr, b.ptr, a.size) == 0;
 }
 
-bool onnx_default_domain(PbSpan domain)
-{
-    return domain.size == 0 || onnx_same(domain, "ai.onnx");
-}
-
-PbSpan onnx_no_text(void)
-{
-    static const uint8_t nothing[1] = {0};
-    const PbSpan span = {nothing, 0};
-    return span;
-}
+const uint8_t onnx_nothing[1] = {0};
 
 /* Copies text as printable ASCII, never half an escape, always terminated. */
 static void show(char *out, size_t capacity, PbSpan text)
@@ -82,72 +72,51 @@ static void refuse_field(OnnxScan *scan, VmafDnnReason reason, const OnnxFields 
     onnx_refuse(scan, reason, fields->at, detail);
 }
 
-OnnxFields onnx_open(OnnxMessage message, PbSpan payload)
-{
-    const OnnxFields fields = {.reader = pb_open(payload), .message = message};
-    return fields;
-}
-
-static unsigned wire_of(OnnxForm form)
-{
-    switch (form) {
-    case ONNX_INT64:
-    case ONNX_INT32:
-    case ONNX_PACKED_INTS:
-        return PB_VARINT;
-    case ONNX_FLOAT:
-    case ONNX_PACKED_FLOATS:
-        return PB_FIXED32;
-    case ONNX_PACKED_DOUBLES:
-        return PB_FIXED64;
-    case ONNX_TEXT:
-    case ONNX_BLOB:
-    case ONNX_INNER:
-    case ONNX_NONE:
-        break;
-    }
-    return PB_BYTES;
-}
-
-static void check_packed(PbReader *reader, OnnxForm form, PbSpan run)
+/* Checks a run of elements that stand without tags. */
+static VmafDnnReason check_packed(OnnxForm form, PbSpan run)
 {
     if (form == ONNX_PACKED_INTS) {
         PbReader elements = pb_open(run);
         while (pb_more(&elements))
             (void) pb_varint(&elements);
-        if (elements.error != VMAF_DNN_OK)
-            pb_fail(reader, VMAF_DNN_BAD_VARINT);
-    } else if (run.size % (form == ONNX_PACKED_FLOATS ? 4 : 8) != 0) {
-        pb_fail(reader, VMAF_DNN_TRUNCATED);
+        return elements.error == VMAF_DNN_OK ? VMAF_DNN_OK : VMAF_DNN_BAD_VARINT;
     }
+    return run.size % (form == ONNX_PACKED_FLOATS ? 4 : 8) == 0 ? VMAF_DNN_OK : VMAF_DNN_TRUNCATED;
 }
 
-/* Reads the payload of a field whose tag has been read. */
-static void read_value(OnnxFields *fields, unsigned wire, OnnxForm form)
+/* Tells why a tag whose wire type is not its field's is wrong, or VMAF_DNN_OK for a packed run. */
+static VmafDnnReason judge_wire_type(const OnnxField *spec, unsigned wire)
 {
-    PbReader *const reader = &fields->reader;
-    if (wire == PB_VARINT) {
-        fields->span.ptr = reader->ptr;
-        fields->value = pb_varint(reader);
-        fields->span.size = (size_t) (reader->ptr - fields->span.ptr);
-        if (form == ONNX_INT32 && fields->value > INT32_MAX &&
-            fields->value < UINT64_MAX - INT32_MAX)
-            pb_fail(reader, VMAF_DNN_LOSSY_VALUE);
-        return;
-    }
-    const uint64_t size = wire == PB_BYTES ? pb_varint(reader) : wire == PB_FIXED32 ? 4 : 8;
-    fields->span = pb_span(reader, size);
-    if (wire == PB_BYTES && form >= ONNX_PACKED_FLOATS && reader->error == VMAF_DNN_OK)
-        check_packed(reader, form, fields->span);
+    if (spec->form == ONNX_NONE)
+        return VMAF_DNN_UNKNOWN_FIELD;
+    const bool packed = wire == PB_BYTES && spec->form >= ONNX_PACKED_FLOATS;
+    return packed ? VMAF_DNN_OK : VMAF_DNN_WRONG_WIRE_TYPE;
 }
 
-bool onnx_next(OnnxScan *scan, OnnxFields *fields)
+/* Reads a varint payload. */
+static PbSpan read_integer(PbReader *reader, OnnxForm form, uint64_t *value)
 {
-    PbReader *const reader = &fields->reader;
-    if (onnx_refused(scan) || !pb_more(reader))
-        return false;
-    fields->at = reader->ptr;
-    fields->value = 0;
+    const uint8_t *const start = reader->ptr;
+    *value = pb_varint(reader);
+    if (form == ONNX_INT32 && *value > INT32_MAX && *value < UINT64_MAX - INT32_MAX)
+        pb_fail(reader, VMAF_DNN_LOSSY_VALUE);
+    return (PbSpan){start, (size_t) (reader->ptr - start)};
+}
+
+/* Reads a length-delimited payload. */
+static PbSpan read_bytes(PbReader *reader, OnnxForm form)
+{
+    const PbSpan span = pb_span(reader, pb_varint(reader));
+    if (form >= ONNX_PACKED_FLOATS && reader->error == VMAF_DNN_OK)
+        pb_fail(reader, check_packed(form, span));
+    return span;
+}
+
+bool onnx_read(OnnxScan *scan, OnnxFields *fields)
+{
+    /* A copy that nothing else can see stays in registers. */
+    PbReader reader = fields->reader;
+    fields->at = reader.ptr;
     if (scan->fields_read >= VMAF_DNN_MAX_FIELDS) {
         onnx_refuse_message(scan, VMAF_DNN_TOO_MANY_FIELDS, fields->at, fields->message);
         return false;
@@ -155,35 +124,41 @@ bool onnx_next(OnnxScan *scan, OnnxFields *fields)
     scan->fields_read++;
 
     unsigned wire = 0;
-    fields->number = pb_tag(reader, &wire);
-    if (reader->error != VMAF_DNN_OK) {
-        onnx_refuse_message(scan, reader->error, fields->at, fields->message);
+    const uint32_t number = pb_tag(&reader, &wire);
+    fields->number = number;
+    if (reader.error != VMAF_DNN_OK) {
+        onnx_refuse_message(scan, reader.error, fields->at, fields->message);
         return false;
     }
-    static const OnnxField no_field = {ONNX_NONE, false, ONNX_NO_MESSAGE};
-    const OnnxField *const spec =
-        fields->number < ONNX_FIELDS ? &onnx_schema[fields->message][fields->number] : &no_field;
+    const OnnxField *const spec = &onnx_schema[fields->message][number < ONNX_FIELDS ? number : 0];
     const OnnxForm form = (OnnxForm) spec->form;
-    if (form == ONNX_NONE) {
-        pb_fail(reader, VMAF_DNN_UNKNOWN_FIELD);
-    } else if (wire != wire_of(form) && !(wire == PB_BYTES && form >= ONNX_PACKED_FLOATS)) {
-        pb_fail(reader, VMAF_DNN_WRONG_WIRE_TYPE);
-    } else if (!spec->repeated) {
-        const uint32_t bit = UINT32_C(1) << fields->number;
+    if (form == ONNX_NONE || wire != spec->wire)
+        reader.error = judge_wire_type(spec, wire);
+    if (!spec->repeated && reader.error == VMAF_DNN_OK) {
+        const uint32_t bit = UINT32_C(1) << number;
         if (fields->seen & bit)
-            pb_fail(reader, VMAF_DNN_DUPLICATE_FIELD);
+            reader.error = VMAF_DNN_DUPLICATE_FIELD;
         fields->seen |= bit;
     }
-    if (reader->error == VMAF_DNN_OK)
-        read_value(fields, wire, form);
-    if (reader->error != VMAF_DNN_OK) {
-        refuse_field(scan, reader->error, fields);
+    uint64_t value = 0;
+    if (wire == PB_BYTES)
+        fields->span = read_bytes(&reader, form);
+    else if (wire == PB_VARINT)
+        fields->span = read_integer(&reader, form, &value);
+    else
+        fields->span = pb_span(&reader, wire == PB_FIXED32 ? 4 : 8);
+    if (reader.error != VMAF_DNN_OK) {
+        refuse_field(scan, reader.error, fields);
         return false;
     }
     if (form == ONNX_TEXT && memchr(fields->span.ptr, 0, fields->span.size)) {
         onnx_refuse(scan, VMAF_DNN_EMBEDDED_NUL, fields->at, fields->span);
         return false;
     }
+    fields->value = value;
+    fields->reader.ptr = reader.ptr;
     fields->inner = (OnnxMessage) spec->inner;
+    if (fields->inner != ONNX_NO_MESSAGE && !fields->first_inner)
+        fields->first_inner = fields->at;
     return true;
 }

@@ -21,6 +21,7 @@ typedef struct OnnxNodeText {
     PbSpan name;
     PbSpan first_input;
     bool has_input;
+    bool limited; /* the policy has rules for the op */
 } OnnxNodeText;
 
 /* One graph on the path from the model to the node being read. */
@@ -49,6 +50,7 @@ typedef struct OnnxFields {
     uint64_t value;     /* of a varint, else 0 */
     PbSpan span;        /* the field's payload */
     OnnxMessage inner;  /* the message in it, or ONNX_NO_MESSAGE */
+    const uint8_t *first_inner; /* tag of the first field with a message in it, or NULL */
 } OnnxFields;
 
 /* Tells whether the scan has found a reason to refuse. */
@@ -64,10 +66,19 @@ bool onnx_same(PbSpan span, const char *text);
 bool onnx_equal(PbSpan a, PbSpan b);
 
 /* Tells whether a domain is the default ONNX domain, which has two spellings. */
-bool onnx_default_domain(PbSpan domain);
+static inline bool onnx_default_domain(PbSpan domain)
+{
+    return domain.size == 0 || onnx_same(domain, "ai.onnx");
+}
+
+/* Somewhere for an empty text to point to. */
+extern const uint8_t onnx_nothing[1];
 
 /* An empty text that may be compared and shown. */
-PbSpan onnx_no_text(void);
+static inline PbSpan onnx_no_text(void)
+{
+    return (PbSpan){onnx_nothing, 0};
+}
 
 /* Notes a reason to refuse, unless there is one already. detail is shown escaped. */
 void onnx_refuse(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at, PbSpan detail);
@@ -77,12 +88,21 @@ void onnx_refuse_message(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at
                          OnnxMessage message);
 
 /* Starts at the first field of a message with this payload. */
-OnnxFields onnx_open(OnnxMessage message, PbSpan payload);
+static inline OnnxFields onnx_open(OnnxMessage message, PbSpan payload)
+{
+    return (OnnxFields){.reader = pb_open(payload), .message = message};
+}
+
+/* Reads and checks a field that is there; see onnx_next(). */
+bool onnx_read(OnnxScan *scan, OnnxFields *fields);
 
 /*
  * Reads and checks the next field. Returns false at the end of the message or
  * as soon as the scan has a reason to refuse.
  */
-bool onnx_next(OnnxScan *scan, OnnxFields *fields);
+static inline bool onnx_next(OnnxScan *scan, OnnxFields *fields)
+{
+    return pb_more(&fields->reader) && !onnx_refused(scan) && onnx_read(scan, fields);
+}
 
 #endif

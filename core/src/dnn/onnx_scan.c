@@ -12,6 +12,15 @@ enum { ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3 };
 static void walk_plain(OnnxScan *scan, OnnxMessage message, PbSpan payload, int level,
                        const OnnxFrame *frame);
 
+/* Walks what is inside a message whose fields have been read, from the first message in it on. */
+static void walk_rest(OnnxScan *scan, const OnnxFields *read, int level, const OnnxFrame *frame)
+{
+    if (!read->first_inner)
+        return;
+    const PbSpan rest = {read->first_inner, (size_t) (read->reader.end - read->first_inner)};
+    walk_plain(scan, read->message, rest, level, frame);
+}
+
 static bool op_allowed(const OnnxScan *scan, PbSpan op)
 {
     return vmaf_dnn_op_allowed(scan->list, op.ptr, op.size);
@@ -43,7 +52,8 @@ static void judge_node(OnnxScan *scan, const OnnxNodeText *node, PbSpan payload,
 static void walk_node(OnnxScan *scan, PbSpan payload, int level, const OnnxFrame *frame)
 {
     const OnnxNodeText *const around = scan->node;
-    OnnxNodeText node = {onnx_no_text(), onnx_no_text(), onnx_no_text(), onnx_no_text(), false};
+    OnnxNodeText node = {
+        onnx_no_text(), onnx_no_text(), onnx_no_text(), onnx_no_text(), false, false};
     scan->node = &node;
     scan->report->nodes++;
 
@@ -71,7 +81,9 @@ static void walk_node(OnnxScan *scan, PbSpan payload, int level, const OnnxFrame
     }
     if (!onnx_refused(scan))
         judge_node(scan, &node, payload, frame);
-    walk_plain(scan, ONNX_NODE, payload, level, frame);
+    if (fields.first_inner)
+        node.limited = vmaf_dnn_op_limited(scan->list, node.op.ptr, node.op.size);
+    walk_rest(scan, &fields, level, frame);
     scan->node = around;
 }
 
@@ -88,11 +100,12 @@ static void walk_tensor(OnnxScan *scan, PbSpan payload, int level, const OnnxFra
     }
     if (external)
         onnx_refuse(scan, VMAF_DNN_EXTERNAL_DATA, payload.ptr, name);
-    walk_plain(scan, ONNX_TENSOR, payload, level, frame);
+    walk_rest(scan, &fields, level, frame);
 }
 
 /* What an attribute says of itself. */
 typedef struct Attribute {
+    OnnxFields fields; /* all read */
     PbSpan name;
     PbSpan text;
     uint64_t number;
@@ -101,33 +114,33 @@ typedef struct Attribute {
     bool reference;
 } Attribute;
 
-static Attribute read_attribute(OnnxScan *scan, PbSpan payload)
+static void read_attribute(OnnxScan *scan, PbSpan payload, Attribute *attribute)
 {
-    Attribute attribute = {onnx_no_text(), onnx_no_text(), 0, 0, 0, false};
-    OnnxFields fields = onnx_open(ONNX_ATTRIBUTE, payload);
-    while (onnx_next(scan, &fields)) {
-        switch (fields.number) {
+    OnnxFields *const fields = &attribute->fields;
+    *attribute = (Attribute){
+        .fields = onnx_open(ONNX_ATTRIBUTE, payload), .name = onnx_no_text(), .text = onnx_no_text()};
+    while (onnx_next(scan, fields)) {
+        switch (fields->number) {
         case 1:
-            attribute.name = fields.span;
+            attribute->name = fields->span;
             break;
         case 13: /* doc_string */
             break;
         case 20:
-            attribute.type = fields.value;
+            attribute->type = fields->value;
             break;
         case 21:
-            attribute.reference = fields.span.size > 0;
+            attribute->reference = fields->span.size > 0;
             break;
         default:
-            attribute.values |= UINT32_C(1) << fields.number;
-            if (fields.number == 3)
-                attribute.number = fields.value;
-            else if (fields.number == 4)
-                attribute.text = fields.span;
+            attribute->values |= UINT32_C(1) << fields->number;
+            if (fields->number == 3)
+                attribute->number = fields->value;
+            else if (fields->number == 4)
+                attribute->text = fields->span;
             break;
         }
     }
-    return attribute;
 }
 
 static bool attribute_type_ok(const Attribute *attribute)
@@ -151,13 +164,16 @@ static bool attribute_permitted(const OnnxScan *scan, const Attribute *attribute
         /* Two's complement; a negative value is one that no rule can name. */
         value.number = attribute->number > INT64_MAX ? -1 : (int64_t) attribute->number;
     }
+    if (!node->limited)
+        return true;
     return vmaf_dnn_attr_allowed(scan->list, node->op.ptr, node->op.size, attribute->name.ptr,
                                  attribute->name.size, &value);
 }
 
 static void walk_attribute(OnnxScan *scan, PbSpan payload, int level, const OnnxFrame *frame)
 {
-    const Attribute attribute = read_attribute(scan, payload);
+    Attribute attribute;
+    read_attribute(scan, payload, &attribute);
     if (onnx_refused(scan))
         return;
     if (attribute.reference)
@@ -166,7 +182,7 @@ static void walk_attribute(OnnxScan *scan, PbSpan payload, int level, const Onnx
         onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_TYPE, payload.ptr, attribute.name);
     else if (!attribute_permitted(scan, &attribute))
         onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_POLICY, payload.ptr, attribute.name);
-    walk_plain(scan, ONNX_ATTRIBUTE, payload, level, frame);
+    walk_rest(scan, &attribute.fields, level, frame);
 }
 
 /* Walks a message inside another one; frame is the graph around it. */

@@ -1,9 +1,23 @@
 #include "onnx_schema.h"
 
-#define ONE(form) {form, false, ONNX_NO_MESSAGE}
-#define MANY(form) {form, true, ONNX_NO_MESSAGE}
-#define MESSAGE(inner) {ONNX_INNER, false, inner}
-#define MESSAGES(inner) {ONNX_INNER, true, inner}
+#include "pb_reader.h"
+
+/* The wire type of one value of each form. */
+enum {
+    WIRE_ONNX_INT64 = PB_VARINT,
+    WIRE_ONNX_INT32 = PB_VARINT,
+    WIRE_ONNX_FLOAT = PB_FIXED32,
+    WIRE_ONNX_TEXT = PB_BYTES,
+    WIRE_ONNX_BLOB = PB_BYTES,
+    WIRE_ONNX_PACKED_FLOATS = PB_FIXED32,
+    WIRE_ONNX_PACKED_DOUBLES = PB_FIXED64,
+    WIRE_ONNX_PACKED_INTS = PB_VARINT,
+};
+
+#define ONE(form) {form, WIRE_##form, false, ONNX_NO_MESSAGE}
+#define MANY(form) {form, WIRE_##form, true, ONNX_NO_MESSAGE}
+#define MESSAGE(inner) {ONNX_INNER, PB_BYTES, false, inner}
+#define MESSAGES(inner) {ONNX_INNER, PB_BYTES, true, inner}
 
 const OnnxField onnx_schema[ONNX_MESSAGES][ONNX_FIELDS] = {
     [ONNX_MODEL] =

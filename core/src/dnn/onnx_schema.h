@@ -59,6 +59,7 @@ enum { ONNX_FIELDS = 26 };
 
 typedef struct OnnxField {
     uint8_t form;  /* OnnxForm; ONNX_NONE: no such field */
+    uint8_t wire;  /* wire type of one value; a packed form may be PB_BYTES too */
     bool repeated; /* may come more than once */
     uint8_t inner; /* OnnxMessage of an ONNX_INNER field */
 } OnnxField;

@@ -11,8 +11,30 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Operators of the default ONNX domain, matched byte for byte. */
+/* Operators of the default ONNX domain, matched byte for byte, the most used first. */
 static const char *const op_allowlist[] = {
+    /* convolutions and pools */
+    "Conv",
+    "ConvTranspose",
+    "MaxPool",
+    "AveragePool",
+
+    /* activations */
+    "Relu",
+    "LeakyRelu",
+    "Sigmoid",
+    "Tanh",
+    "Softmax",
+    "Elu",
+    "Selu",
+    "Softplus",
+    "Softsign",
+    "Gelu",
+    "Erf",
+    "HardSigmoid",
+    "HardSwish",
+    "PRelu",
+
     /* shape and data movement */
     "Identity",
     "Reshape",
@@ -57,32 +79,10 @@ static const char *const op_allowlist[] = {
     "Gemm",
     "MatMul",
 
-    /* convolutions and pools */
-    "Conv",
-    "ConvTranspose",
-    "MaxPool",
-    "AveragePool",
-
     /* normalisation */
     "BatchNormalization",
     "LayerNormalization",
     "InstanceNormalization",
-
-    /* activations */
-    "Relu",
-    "LeakyRelu",
-    "Sigmoid",
-    "Tanh",
-    "Softmax",
-    "Elu",
-    "Selu",
-    "Softplus",
-    "Softsign",
-    "Gelu",
-    "Erf",
-    "HardSigmoid",
-    "HardSwish",
-    "PRelu",
 
     /* training leftovers and quantisation */
     "Dropout",
@@ -141,9 +141,14 @@ const VmafDnnOpList *vmaf_dnn_op_list(void)
     return &shipped_list;
 }
 
+/* Most entries differ in the first byte, so this ends sooner than strlen() and memcmp(). */
 static bool same_text(const char *entry, const uint8_t *text, size_t size)
 {
-    return strlen(entry) == size && (size == 0 || memcmp(entry, text, size) == 0);
+    for (size_t i = 0; i < size; i++) {
+        if (entry[i] == '\0' || (uint8_t) entry[i] != text[i])
+            return false;
+    }
+    return entry[size] == '\0';
 }
 
 bool vmaf_dnn_op_allowed(const VmafDnnOpList *list, const uint8_t *op, size_t op_size)
@@ -176,18 +181,25 @@ static bool permits(const VmafDnnAttrRule *rule, const VmafDnnAttrValue *value)
     return value->type == VMAF_DNN_ATTR_INT && same_number(rule->value, value->number);
 }
 
+bool vmaf_dnn_op_limited(const VmafDnnOpList *list, const uint8_t *op, size_t op_size)
+{
+    const VmafDnnOpList *const use = list ? list : &shipped_list;
+    for (size_t i = 0; i < use->n_rules; i++) {
+        if (same_text(use->rules[i].op, op, op_size))
+            return true;
+    }
+    return false;
+}
+
 bool vmaf_dnn_attr_allowed(const VmafDnnOpList *list, const uint8_t *op, size_t op_size,
                            const uint8_t *name, size_t name_size, const VmafDnnAttrValue *value)
 {
     const VmafDnnOpList *const use = list ? list : &shipped_list;
-    bool limited = false;
     for (size_t i = 0; i < use->n_rules; i++) {
         const VmafDnnAttrRule *const rule = &use->rules[i];
-        if (!same_text(rule->op, op, op_size))
-            continue;
-        limited = true;
-        if (same_text(rule->attribute, name, name_size) && permits(rule, value))
+        if (same_text(rule->op, op, op_size) && same_text(rule->attribute, name, name_size) &&
+            permits(rule, value))
             return true;
     }
-    return !limited;
+    return !vmaf_dnn_op_limited(list, op, op_size);
 }

@@ -52,6 +52,9 @@ const VmafDnnOpList *vmaf_dnn_op_list(void);
  */
 bool vmaf_dnn_op_allowed(const VmafDnnOpList *list, const uint8_t *op, size_t op_size);
 
+/* Returns true if list (NULL: the shipped list) has a rule for the operator op. */
+bool vmaf_dnn_op_limited(const VmafDnnOpList *list, const uint8_t *op, size_t op_size);
+
 /*
  * Returns true if list (NULL: the shipped list) lets the operator op carry the
  * attribute name with this value. value must not be NULL.

@@ -55,6 +55,9 @@ static inline uint64_t pb_varint(PbReader *reader)
 {
     if (reader->error != VMAF_DNN_OK)
         return 0;
+    /* Nearly every tag, length and type is one byte. */
+    if (reader->ptr < reader->end && *reader->ptr < 0x80)
+        return *reader->ptr++;
     const uint8_t *at = reader->ptr;
     uint64_t value = 0;
     unsigned shift = 0;
@@ -90,9 +93,8 @@ static inline uint32_t pb_tag(PbReader *reader, unsigned *wire)
     const uint64_t value = pb_varint(reader);
     const uint64_t number = value >> 3;
     *wire = (unsigned) (value & 7);
-    const bool known = *wire == PB_VARINT || *wire == PB_FIXED64 || *wire == PB_BYTES ||
-                       *wire == PB_FIXED32;
-    if (number < 1 || number > 0x1fffffff || !known)
+    const unsigned known = 1u << PB_VARINT | 1u << PB_FIXED64 | 1u << PB_BYTES | 1u << PB_FIXED32;
+    if (number < 1 || number > 0x1fffffff || !(known >> *wire & 1))
         pb_fail(reader, VMAF_DNN_BAD_TAG);
     return reader->error == VMAF_DNN_OK ? (uint32_t) number : 0;
 }
