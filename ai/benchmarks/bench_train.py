@@ -23,12 +23,13 @@ from PIL import Image
 from torch import Tensor
 
 from vmaf_train.config import FitConfig, find_config_file, load_config
+from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.hardware import choose_hardware, keep_freed_memory
 from vmaf_train.loader import BatchLoader
 from vmaf_train.pairs import find_pairs
 from vmaf_train.tasks.saliency_student.config import SaliencyConfig
 from vmaf_train.tasks.saliency_student.corpus import EmbeddedPairs
-from vmaf_train.tasks.saliency_student.data import IMAGENET_MEAN, IMAGENET_STD, load_splits
+from vmaf_train.tasks.saliency_student.data import load_splits
 from vmaf_train.tasks.saliency_student.task import SaliencyTask
 
 

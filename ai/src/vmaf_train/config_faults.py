@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from vmaf_train.errors import ConfigError
 
-__all__ = ["config_error"]
+__all__ = ["config_error", "faults_text"]
 
 
 def _known_keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -33,6 +33,13 @@ def _nearest(dotted: str, known: Sequence[str]) -> str | None:
     # A short word inside a longer name: "crop" for "augmentation.crop_size".
     inside = [key for key, name in zip(known, leaves, strict=True) if len(leaf) > 2 and leaf in name]
     return inside[0] if inside else None
+
+
+def faults_text(error: ValidationError) -> str:
+    """Return every fault that pydantic found as ``place: what is wrong``, joined by semicolons."""
+    return "; ".join(
+        f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ") for fault in error.errors()
+    )
 
 
 def config_error(config_type: type[BaseModel], error: ValidationError, name: str) -> ConfigError:

@@ -32,7 +32,7 @@ from vmaf_train.report import Reporter
 from vmaf_train.run_record import EpochRecord, TrainingRecord, finite_or_none
 from vmaf_train.task import DataSplits, Samples, Task
 
-__all__ = ["LOOP_REVISION", "FitResult", "fit", "learning_rate", "validate"]
+__all__ = ["LOOP_REVISION", "FitResult", "fit", "learning_rate", "trainable_parameters", "validate"]
 
 LOOP_REVISION = 1
 """Raised whenever this loop would turn the same config into other weights; resume compares it."""
@@ -58,6 +58,11 @@ class _Progress:
     best_epoch: int | None = None
     best_value: float = -math.inf
     best_weights: dict[str, Tensor] = field(default_factory=dict)
+
+
+def trainable_parameters(network: nn.Module) -> int:
+    """Return the number of weights that training changes."""
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
 
 
 def learning_rate(
@@ -211,7 +216,7 @@ def fit(
     best_network = copy.deepcopy(network).to("cpu")
     best_network.load_state_dict(progress.best_weights)
     record = TrainingRecord(
-        parameters=sum(weight.numel() for weight in network.parameters() if weight.requires_grad),
+        parameters=trainable_parameters(network),
         steps=progress.steps,
         best_epoch=progress.best_epoch,
         primary_metric=primary,

@@ -155,6 +155,16 @@ def yuv_to_rgb(planes: Planes, chroma: Chroma) -> Bytes:
     return np.clip(sums >> _SHIFT, 0, 255).astype(np.uint8)
 
 
+def _require_rgb(rgb: Bytes) -> None:
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise _contract(
+            "image",
+            "uint8 of shape [H, W, 3]",
+            f"{rgb.dtype} of shape {list(rgb.shape)}",
+            "convert it to RGB",
+        )
+
+
 def rgb_to_tensor(rgb: Bytes) -> Floats:
     """Normalise RGB ``[H, W, 3]`` uint8 to the model's input ``[1, 3, H, W]`` float32.
 
@@ -163,13 +173,7 @@ def rgb_to_tensor(rgb: Bytes) -> Floats:
     Raises:
         ContractError: another dtype or shape.
     """
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise _contract(
-            "image",
-            "uint8 of shape [H, W, 3]",
-            f"{rgb.dtype} of shape {list(rgb.shape)}",
-            "convert it to RGB",
-        )
+    _require_rgb(rgb)
     scaled = np.arange(256, dtype=np.float64) / 255.0
     channels = [
         ((scaled - mean) / std).astype(np.float32)[rgb[:, :, channel]]
@@ -196,13 +200,7 @@ def rgb_to_yuv(rgb: Bytes, chroma: Chroma) -> Planes:
     Raises:
         ContractError: another dtype or shape, or a side is not from 1 to 16384.
     """
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise _contract(
-            "image",
-            "uint8 of shape [H, W, 3]",
-            f"{rgb.dtype} of shape {list(rgb.shape)}",
-            "convert it to RGB",
-        )
+    _require_rgb(rgb)
     height, width = rgb.shape[:2]
     plane_shapes(width, height, chroma)
     red, green, blue = np.moveaxis(rgb.astype(np.float64) / 255.0, 2, 0)

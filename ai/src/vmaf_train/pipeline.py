@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from vmaf_train.config import TaskConfig, config_digest, config_yaml, recorded_config
+from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import ConfigError, GateError
 from vmaf_train.figures import contact_sheet, curves
 from vmaf_train.files import sha256_file, write_atomic
-from vmaf_train.fit import FitResult, fit, validate
+from vmaf_train.fit import FitResult, fit, trainable_parameters, validate
 from vmaf_train.hardware import Hardware, choose_hardware, environment_record, reproducible_arithmetic
 from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
 from vmaf_train.onnx_export import check_parity, export_onnx, record_export
@@ -102,7 +103,7 @@ def run(
                 onnx, export = export_and_check(task, config, splits, fitted.network)
                 record = record.model_copy(update={"export": export})
                 write_atomic(paths.run_dir / _ONNX_NAME, onnx)
-                write_atomic(paths.run_dir / "run_record.json", record.model_dump_json(indent=2) + "\n")
+                keep_record(record, paths.run_dir)
                 publish_model(
                     record,
                     onnx,
@@ -137,11 +138,10 @@ def preflight(
             smoke=config.smoke,
         )
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise ConfigError(
             f"the registry row of {config.id}",
             expected="a row that the registry's schema takes",
-            found=faults,
+            found=faults_text(error),
             next_step="correct the task's card text or id",
         ) from error
     check_can_publish(paths.model_dir, paths.docs_dir, entry, replace=replace)
@@ -212,9 +212,8 @@ def train(
     torch.manual_seed(config.fit.seed)
     network = task.build_model()
     if splits is None:
-        parameters = sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
         record = TrainingRecord(
-            parameters=parameters,
+            parameters=trainable_parameters(network),
             steps=0,
             best_epoch=None,
             primary_metric="",
@@ -295,7 +294,7 @@ def draw(task: Task, splits: DataSplits | None, fitted: FitResult, record: RunRe
 
 def refuse(record: RunRecord, paths: RunPaths) -> GateError:
     """Write the failure page and return the error to raise; nothing under the model folder changes."""
-    write_atomic(paths.run_dir / "run_record.json", record.model_dump_json(indent=2) + "\n")
+    keep_record(record, paths.run_dir)
     page = publish_failure(record, paths.docs_dir, _page_figures(record, "_failed"))
     gate = record.gate
     return GateError(
@@ -318,6 +317,11 @@ def export_and_check(
         real = [batch[row : row + 1] for row in range(len(batch))]
     parity = check_parity(exported.data, network, spec, config.export, real)
     return exported.data, record_export(exported, spec, config.export, parity)
+
+
+def keep_record(record: RunRecord, run_dir: Path) -> None:
+    """Write the record into the run folder."""
+    write_atomic(run_dir / "run_record.json", record.model_dump_json(indent=2) + "\n")
 
 
 def _some(splits: DataSplits, count: int) -> tuple[Tensor, Tensor]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import sha256_bytes, sha256_file, write_atomic
 from vmaf_train.model_card import render_card, render_failure, render_index, render_page
@@ -192,12 +193,7 @@ def _entry(record: RunRecord) -> ModelEntry:
 
 
 def _unfit(record: RunRecord, what: str, error: ValueError) -> PublishError:
-    faults = str(error)
-    if isinstance(error, ValidationError):
-        faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}".removeprefix(": ")
-            for fault in error.errors()
-        )
+    faults = faults_text(error) if isinstance(error, ValidationError) else str(error)
     return PublishError(
         f"the {what} of {record.id}",
         expected="what its schema takes",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from vmaf_train.config import MODEL_ID_PATTERN
+from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import PublishError
 from vmaf_train.files import dump_json
 from vmaf_train.run_record import ModelKind, RunRecord, Sha256
@@ -180,9 +181,7 @@ def _load(path: Path, form: type[_PartT]) -> _PartT:
     except (OSError, ValueError, RecursionError) as error:
         found = str(getattr(error, "strerror", None) or error)
         if isinstance(error, ValidationError):
-            found = "; ".join(
-                f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()
-            )
+            found = faults_text(error)
         raise PublishError(
             str(path),
             expected="a valid file of its schema",

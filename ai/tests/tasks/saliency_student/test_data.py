@@ -13,12 +13,11 @@ from PIL import Image
 from pairs.made_files import disc, encoded, photo, put_pair, toy_set
 from vmaf_train.config import find_config_file, load_config, recorded_config
 from vmaf_train.errors import ConfigError, DataError
+from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.loader import sample_stream
 from vmaf_train.tasks.saliency_student.config import AugmentationConfig, SaliencyConfig
 from vmaf_train.tasks.saliency_student.corpus import EmbeddedPairs
 from vmaf_train.tasks.saliency_student.data import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     TrainSamples,
     ValSamples,
     hold_out,
@@ -65,7 +64,7 @@ def test_image_and_mask_get_the_same_crop_and_flip() -> None:
         def image(self, i: int) -> np.ndarray:
             return np.repeat(self.mask(i)[..., None] * 255, 3, axis=2)
 
-    samples = TrainSamples(Aligned(6, 7, 32), tuple(range(6)), AugmentationConfig(short_side=32, crop=24))
+    samples = TrainSamples(Aligned(6, 7, 32), AugmentationConfig(short_side=32, crop=24))
     batch, target = samples.batch(list(range(6)), [sample_stream(0, 1, i) for i in range(6)])
     red = batch[:, 0] * IMAGENET_STD[0] + IMAGENET_MEAN[0]
     assert torch.allclose(red, target[:, 0], atol=1e-5)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vmaf_train.errors import ConfigError
+from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.pairs import (
     CATALOGUE,
     DecodedPairs,
@@ -21,6 +22,7 @@ from vmaf_train.pairs import (
     decoded_cache,
     default_cache_dir,
     find_pairs,
+    findings_path,
     inspect_pairs,
     join_sets,
 )
@@ -29,10 +31,7 @@ from vmaf_train.task import BatchStreams, DataSplits, StageProgress
 from vmaf_train.tasks.saliency_student.config import AugmentationConfig, SaliencyConfig
 from vmaf_train.tasks.saliency_student.corpus import CORPUS_VERSION, EmbeddedPairs
 
-__all__ = ["IMAGENET_MEAN", "IMAGENET_STD", "TrainSamples", "ValSamples", "hold_out", "load_splits"]
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+__all__ = ["TrainSamples", "ValSamples", "hold_out", "load_splits"]
 
 
 class ArrayPairs(Protocol):
@@ -73,14 +72,13 @@ def _normalised(images: NDArray[np.uint8], masks: NDArray[np.uint8]) -> tuple[Te
 
 @dataclass(frozen=True)
 class TrainSamples:
-    """Random crops and flips of ``pairs[indices]``."""
+    """Random crops and flips of all ``pairs``."""
 
     pairs: ArrayPairs
-    indices: tuple[int, ...]
     augmentation: AugmentationConfig
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.pairs)
 
     def batch(self, items: Sequence[int], streams: BatchStreams) -> tuple[Tensor, Tensor]:
         """Return input float32 ``[N, 3, S, S]`` and target float32 ``[N, 1, S, S]`` of 0 and 1."""
@@ -88,7 +86,7 @@ class TrainSamples:
         images = np.empty((len(items), side, side, 3), np.uint8)
         masks = np.empty((len(items), side, side), np.uint8)
         for row, (item, stream) in enumerate(zip(items, streams, strict=True)):
-            image, mask = self.pairs.image(self.indices[item]), self.pairs.mask(self.indices[item])
+            image, mask = self.pairs.image(item), self.pairs.mask(item)
             top = int(stream.integers(0, image.shape[0] - side + 1))
             left = int(stream.integers(0, image.shape[1] - side + 1))
             step = -1 if stream.random() < self.augmentation.flip_probability else 1
@@ -136,11 +134,6 @@ def _split_text(config: SaliencyConfig) -> str:
 
 
 def _embedded_splits(config: SaliencyConfig) -> DataSplits:
-    count, seed = config.data.embedded.pairs, config.data.embedded.seed
-    scenes = EmbeddedPairs(count, seed, config.augmentation.short_side)
-    held = hold_out(scenes.stems, config.validation.share, config.validation.seed)
-    train = tuple(index for index, stem in enumerate(scenes.stems) if stem not in held)
-    val = [index for index, stem in enumerate(scenes.stems) if stem in held]
     size = config.validation.size
     if size > config.augmentation.short_side:
         raise ConfigError(
@@ -149,6 +142,11 @@ def _embedded_splits(config: SaliencyConfig) -> DataSplits:
             found=str(size),
             next_step="lower validation.size",
         )
+    count, seed = config.data.embedded.pairs, config.data.embedded.seed
+    scenes = EmbeddedPairs(count, seed, config.augmentation.short_side)
+    held = hold_out(scenes.stems, config.validation.share, config.validation.seed)
+    train = [index for index, stem in enumerate(scenes.stems) if stem not in held]
+    val = [index for index, stem in enumerate(scenes.stems) if stem in held]
     corpus = CorpusRecord(
         name=f"embedded scenes, version {CORPUS_VERSION}",
         licence="made by this program, no third-party material",
@@ -163,8 +161,11 @@ def _embedded_splits(config: SaliencyConfig) -> DataSplits:
         digest=scenes.digest(),
         synthetic=True,
     )
-    val_samples = ValSamples(_Subset(scenes, tuple(val)), size)
-    return DataSplits(TrainSamples(scenes, train, config.augmentation), val_samples, provenance)
+    return DataSplits(
+        TrainSamples(_Subset(scenes, tuple(train)), config.augmentation),
+        ValSamples(_Subset(scenes, tuple(val)), size),
+        provenance,
+    )
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,7 @@ def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplit
     inspection = inspect_pairs(
         listing,
         policy=config.data.policy,
-        findings_cache=cache_dir / "findings.json",
+        findings_cache=findings_path(listing.root, cache_dir),
         progress=_stage(progress, "check files"),
     )
     # The split is drawn over all pairs that were found: a faulty file then moves no other pair.
@@ -222,7 +223,7 @@ def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplit
         digest=inspection.digest,
     )
     return DataSplits(
-        TrainSamples(train_pairs, tuple(range(len(train_pairs))), config.augmentation),
+        TrainSamples(train_pairs, config.augmentation),
         ValSamples(val_pairs, config.validation.size),
         provenance,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.task import ExportSpec, TensorSpec
 from vmaf_train.tasks.saliency_student.config import ModelConfig
 from vmaf_train.tasks.saliency_student.model import SaliencyMap
@@ -17,7 +18,7 @@ INPUT_CONTRACT = {
     "bit depth": "8 bits per sample",
     "chroma": "YUV 4:2:0, 4:2:2 or 4:4:4, upsampled by nearest; 4:0:0 is refused",
     "colour": "BT.709, limited range, to RGB",
-    "values": "RGB / 255, minus mean (0.485, 0.456, 0.406), over std (0.229, 0.224, 0.225)",
+    "values": f"RGB / 255, minus mean {IMAGENET_MEAN}, over std {IMAGENET_STD}",
     "size": "native, without padding",
 }
 

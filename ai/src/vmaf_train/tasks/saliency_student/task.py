@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from vmaf_train.errors import ConfigError
+from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.run_record import CardText
 from vmaf_train.task import DataSplits, ExportSpec, Panels, StageProgress
 from vmaf_train.tasks.saliency_student.config import SMOKE_ID, SaliencyConfig
-from vmaf_train.tasks.saliency_student.data import IMAGENET_MEAN, IMAGENET_STD, load_splits
+from vmaf_train.tasks.saliency_student.data import load_splits
 from vmaf_train.tasks.saliency_student.exporter import saliency_export_spec
 from vmaf_train.tasks.saliency_student.losses import bce_dice_loss
 from vmaf_train.tasks.saliency_student.metrics import SaliencyMetric
