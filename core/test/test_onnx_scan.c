@@ -171,6 +171,14 @@ static void test_attributes(void)
     attribute = attribute_of("training_mode", 2);
     put_int(&attribute, 3, 1);
     CHECK(reason_of_attribute("BatchNormalization", &attribute) == VMAF_DNN_ATTRIBUTE_POLICY);
+    attribute = attribute_of("mode", 3);
+    put_text(&attribute, 4, "linear");
+    CHECK(reason_of_attribute("Resize", &attribute) == VMAF_DNN_OK);
+    attribute = attribute_of("mode", 3);
+    put_text(&attribute, 4, "cubic");
+    CHECK(reason_of_attribute("Resize", &attribute) == VMAF_DNN_ATTRIBUTE_POLICY);
+    attribute = attribute_of("axes", 7);
+    CHECK(reason_of_attribute("Resize", &attribute) == VMAF_DNN_ATTRIBUTE_POLICY);
 }
 
 static void test_tensors(void)

@@ -23,6 +23,8 @@ static void test_ops(void)
 {
     CHECK(vmaf_dnn_op_allowed(NULL, TEXT("Conv")));
     CHECK(vmaf_dnn_op_allowed(NULL, TEXT("Loop")));
+    CHECK(vmaf_dnn_op_allowed(NULL, TEXT("Resize")));
+    CHECK(!vmaf_dnn_op_allowed(NULL, TEXT("Upsample")));
     CHECK(!vmaf_dnn_op_allowed(NULL, TEXT("Conv\0X")));
     CHECK(!vmaf_dnn_op_allowed(NULL, TEXT("Con")));
     CHECK(!vmaf_dnn_op_allowed(NULL, TEXT("conv")));
@@ -53,6 +55,11 @@ static void test_policy(void)
     CHECK(string_allowed("Resize", "coordinate_transformation_mode", "half_pixel"));
     CHECK(string_allowed("Resize", "coordinate_transformation_mode", "asymmetric"));
     CHECK(!string_allowed("Resize", "coordinate_transformation_mode", "align_corners"));
+    CHECK(!string_allowed("Resize", "coordinate_transformation_mode", "pytorch_half_pixel"));
+    CHECK(string_allowed("Resize", "nearest_mode", "floor"));
+    CHECK(!string_allowed("Resize", "nearest_mode", "ceil"));
+    CHECK(!int_allowed("Resize", "exclude_outside", 1));
+    CHECK(!string_allowed("Resize", "keep_aspect_ratio_policy", "not_larger"));
     CHECK(int_allowed("Resize", "antialias", 0));
     CHECK(!int_allowed("Resize", "antialias", 1));
     CHECK(!int_allowed("Resize", "antialias", -1));

@@ -153,6 +153,38 @@ def _holes() -> dict[str, Case]:
     }
 
 
+RESIZE = {
+    "": "ok",
+    'mode = "linear"': "ok",
+    'mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"': "ok",
+    'mode = "nearest", nearest_mode = "round_prefer_floor"': "ok",
+    'mode = "linear", coordinate_transformation_mode = "half_pixel", antialias = 0': "ok",
+    'mode = "linear", keep_aspect_ratio_policy = "stretch"': "ok",
+    'cubic_coeff_a = -0.75, mode = "linear", exclude_outside = 0, extrapolation_value = 1.0': "ok",
+    'mode = "cubic"': "attribute_policy",
+    'mode = ""': "attribute_policy",
+    'mode = "Linear"': "attribute_policy",
+    'mode = "linear "': "attribute_policy",
+    "mode = 0": "attribute_policy",
+    'mode = ["linear"]': "attribute_policy",
+    'coordinate_transformation_mode = "align_corners"': "attribute_policy",
+    'coordinate_transformation_mode = "pytorch_half_pixel"': "attribute_policy",
+    'coordinate_transformation_mode = "half_pixel_symmetric"': "attribute_policy",
+    'coordinate_transformation_mode = "tf_half_pixel_for_nn"': "attribute_policy",
+    'coordinate_transformation_mode = "tf_crop_and_resize"': "attribute_policy",
+    'nearest_mode = "ceil"': "attribute_policy",
+    'nearest_mode = "round_prefer_ceil"': "attribute_policy",
+    "antialias = 1": "attribute_policy",
+    "antialias = -1": "attribute_policy",
+    'antialias = "0"': "ok",
+    "exclude_outside = 1": "attribute_policy",
+    'keep_aspect_ratio_policy = "not_larger"': "attribute_policy",
+    "axes = [2, 3]": "attribute_policy",
+    "scales = [2.0]": "attribute_policy",
+}
+"""Attributes of a Resize node to the reason that both sides must give."""
+
+
 def _protos() -> dict[str, tuple[onnx.ModelProto, str]]:
     branch = parsed("{ y = Relu (x) }").graph
     bad_branch = parsed("{ y = NonZero (x) }").graph
@@ -160,7 +192,17 @@ def _protos() -> dict[str, tuple[onnx.ModelProto, str]]:
         "default domain by its long name": (parsed("{ y = ai.onnx.Relu (x) }"), "ok"),
         "op not on the list": (parsed("{ y = NonZero (x) }"), "op_not_allowed"),
         "mode of Resize is no op": (parsed("{ y = linear (x) }"), "op_not_allowed"),
-        "Resize": (parsed('{ y = Resize <mode = "linear"> (x) }'), "op_not_allowed"),
+        "Resize before it was Resize": (
+            parsed('{ y = Upsample <mode = "linear"> (x, s) }'),
+            "op_not_allowed",
+        ),
+        **{
+            f"Resize with {attributes or 'nothing'}": (
+                parsed(f"{{ y = Resize <{attributes}> (x) }}" if attributes else "{ y = Resize (x) }"),
+                reason,
+            )
+            for attributes, reason in RESIZE.items()
+        },
         "op with a tail": (parsed("{ y = Relu6 (x) }"), "op_not_allowed"),
         "op in other case": (parsed("{ y = relu (x) }"), "op_not_allowed"),
         "Microsoft's domain": (parsed("{ y = com.microsoft.Gelu (x) }"), "foreign_domain"),

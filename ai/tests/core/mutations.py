@@ -69,10 +69,24 @@ def _domain(model: onnx.ModelProto, graph: onnx.GraphProto, random: Random) -> N
         node.domain = random.choice(("", "ai.onnx", "ai.onnx.ml", "com.example", "\0", "ai.onnx "))
 
 
+_NAMES = (
+    "training_mode",
+    "epsilon",
+    "mode",
+    "coordinate_transformation_mode",
+    "antialias",
+    "value",
+    "value_int",
+    "a",
+    "",
+)
+_VALUES = (0, 1, 1.5, b"linear", b"cubic", b"half_pixel", [1, 2], [1.5], [b"s"], onnx.GraphProto(), 1 << 40)
+
+
 def _attribute(model: onnx.ModelProto, graph: onnx.GraphProto, random: Random) -> None:
     for node in random.sample(list(graph.node), min(1, len(graph.node))):
-        name = random.choice(("training_mode", "epsilon", "mode", "value", "value_int", "a", ""))
-        value = random.choice((0, 1, 1.5, b"linear", [1, 2], [1.5], [b"s"], onnx.GraphProto(), 1 << 40))
+        name = random.choice(_NAMES)
+        value = random.choice(_VALUES)
         attribute = helper.make_attribute(name, value)
         if random.random() < 0.3:
             attribute.type = random.choice(onnx.AttributeProto.AttributeType.values())

@@ -60,6 +60,23 @@ control (float[N] x, bool flag) => (float[N] y)
 """
 
 
+_WORKING_SIZE = """
+<ir_version: 8, opset_import: ["" : 17]>
+working_size (float[1, 3, H, W] input) => (float[1, 1, H, W] saliency_map)
+<float[2, 3, 3, 3] w1, float[1, 2, 1, 1] head, int64[4] work = {1, 3, 16, 16}, int64[2] one = {1, 1}>
+{
+    small = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (input, , , work)
+    c1 = Conv <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (small, w1)
+    a1 = Relu (c1)
+    logits = Conv <kernel_shape = [1, 1]> (a1, head)
+    sides = Shape <start = 2, end = 4> (input)
+    size = Concat <axis = 0> (one, sides)
+    back = Resize <mode = "linear", coordinate_transformation_mode = "half_pixel"> (logits, , , size)
+    saliency_map = Sigmoid (back)
+}
+"""
+
+
 def _with_weights(text: str, seed: int) -> onnx.ModelProto:
     """Parse a model and make random initializers of the values that the text declares."""
     model = parser.parse_model(text)
@@ -87,6 +104,7 @@ def real_models() -> dict[str, onnx.ModelProto]:
     return {
         "unet": _with_weights(_UNET, 1),
         "classifier": _with_weights(_CLASSIFIER, 2),
+        "working size": _with_weights(_WORKING_SIZE, 3),
         "control": parser.parse_model(_CONTROL),
         "sparse": _sparse(),
     }

@@ -56,12 +56,12 @@ def test_an_accepted_case_is_a_model_for_the_protobuf_library_too(name: str, all
         assert faults(onnx.load_model_from_string(CASES[name].data), allowlist) == set()
 
 
-@pytest.mark.parametrize("name", ["unet", "classifier", "control"])
+@pytest.mark.parametrize("name", ["unet", "classifier", "control", "working size"])
 def test_the_real_models_are_valid_onnx(name: str) -> None:
     onnx.checker.check_model(real_models()[name], full_check=True)
 
 
-@pytest.mark.parametrize("name", ["unet", "sparse", "control", "function in use"])
+@pytest.mark.parametrize("name", ["unet", "sparse", "control", "working size", "function in use"])
 def test_both_agree_on_a_file_cut_at_any_byte(name: str, native: Native, allowlist: Allowlist) -> None:
     data = CASES[name].data
     reasons = Counter(agree(native, allowlist, data[:size]) for size in range(len(data)))
@@ -113,25 +113,15 @@ def test_both_agree_on_damage_to_the_large_models_that_ship(
 
 
 def test_both_apply_a_policy_of_another_list(native: Native, allowlist: Allowlist) -> None:
-    wider = dataclasses.replace(allowlist, ops=(*allowlist.ops, "Resize"))
+    policy = {**allowlist.policy, "Mod": {"fmod": frozenset({"1"})}}
+    wider = dataclasses.replace(allowlist, ops=(*allowlist.ops, "Mod"), policy=policy)
     op_list = c_op_list(wider)
     for attributes, reason in (
-        ('mode = "linear"', "ok"),
-        ('mode = "nearest", coordinate_transformation_mode = "asymmetric", nearest_mode = "floor"', "ok"),
-        ('mode = "linear", coordinate_transformation_mode = "half_pixel", antialias = 0', "ok"),
-        ('cubic_coeff_a = -0.75, mode = "linear", exclude_outside = 0', "ok"),
-        ('mode = "cubic"', "attribute_policy"),
-        ('mode = "linear", coordinate_transformation_mode = "align_corners"', "attribute_policy"),
-        ('coordinate_transformation_mode = "tf_crop_and_resize"', "attribute_policy"),
-        ("antialias = 1", "attribute_policy"),
-        ("antialias = -1", "attribute_policy"),
-        ("exclude_outside = 1", "attribute_policy"),
-        ('keep_aspect_ratio_policy = "not_larger"', "attribute_policy"),
-        ("axes = [2, 3]", "attribute_policy"),
-        ('nearest_mode = "ceil"', "attribute_policy"),
-        ("mode = 0", "attribute_policy"),
+        ("fmod = 1", "ok"),
+        ("fmod = 0", "attribute_policy"),
+        ("a = 1", "attribute_policy"),
     ):
-        data = parsed(f"{{ y = Resize <{attributes}> (x) }}").SerializeToString()
+        data = parsed(f"{{ y = Mod <{attributes}> (x, x) }}").SerializeToString()
         theirs, ours = native.scan(data, op_list), python_verdict(check_graph(data, wider))
         assert theirs == ours
         assert ours.reason == reason, attributes

@@ -77,7 +77,7 @@ def test_the_shipped_list_and_policy_are_the_same_in_the_library(
         for name, values in rows.items()
         for value in values
     } == set(rules)
-    assert len(ops) == 69
+    assert len(ops) == 70
 
 
 def test_a_source_that_the_compiler_reads_differently_is_an_error(compile_source: Path) -> None:

@@ -48,6 +48,7 @@ static const char *const op_allowlist[] = {
     "Cast",
     "Shape",
     "Expand",
+    "Resize",
 
     /* element-wise arithmetic */
     "Add",
@@ -105,8 +106,7 @@ static const char *const op_allowlist[] = {
 
 /*
  * Attribute values that keep an operator's meaning inside the contract; see
- * VmafDnnAttrRule for how a rule is read. An operator may have rules before it
- * joins the list above.
+ * VmafDnnAttrRule for how a rule is read.
  */
 static const VmafDnnAttrRule attr_policy[] = {
     /* statistics are frozen: a model in training mode depends on its batch */

@@ -66,6 +66,15 @@ def test_v1_stops_at_other_sizes_rather_than_return_a_shorter_map(
         session.run(["saliency_map"], {"input": np.zeros((1, 3, *size), np.float32)})
 
 
+def test_the_resizing_decoder_passes_the_checks_before_a_run() -> None:
+    config = ModelConfig(decoder="resize_conv")
+    torch.manual_seed(0)
+    network, spec = build_model(config), saliency_export_spec(config)
+    exported = export_onnx(network, spec, ExportConfig())
+    assert exported.report.ops == ("Concat", "Conv", "MaxPool", "Relu", "Resize", "Sigmoid")
+    check_parity(exported.data, network, spec, ExportConfig())
+
+
 def test_its_size_rule_stands_in_the_spec() -> None:
     spec = saliency_export_spec(V1)
     assert (spec.size_multiple, spec.min_size) == (8, 8)
