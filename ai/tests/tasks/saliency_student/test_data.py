@@ -17,12 +17,8 @@ from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.loader import sample_stream
 from vmaf_train.tasks.saliency_student.config import AugmentationConfig, SaliencyConfig
 from vmaf_train.tasks.saliency_student.corpus import EmbeddedPairs
-from vmaf_train.tasks.saliency_student.data import (
-    TrainSamples,
-    ValSamples,
-    hold_out,
-    load_splits,
-)
+from vmaf_train.tasks.saliency_student.data import hold_out, load_splits
+from vmaf_train.tasks.saliency_student.samples import TrainSamples, ValSamples
 from vmaf_train.tasks.saliency_student.task import SaliencyTask
 
 
@@ -172,3 +168,23 @@ def test_a_sheet_shows_image_truth_and_map() -> None:
     assert set(np.unique(rows[0][1])) <= {0, 255}
     assert set(np.unique(rows[0][2])) == {128}
     Image.fromarray(rows[0][0])
+
+
+def test_a_hard_slice_is_held_out_beside_the_share(tmp_path: Path) -> None:
+    for index in range(20):
+        put_pair(tmp_path, f"{'sun' if index < 5 else 'day'}_{index:02d}", index)
+    plain = load_splits(config_for(tmp_path), silent)
+    splits = load_splits(config_for(tmp_path, "validation.hard_prefixes=[sun_]"), silent)
+    _, target = splits.val.batch(list(range(len(splits.val))), [])
+    hard = int(target[:, 1, 0, 0].sum())
+    assert len(splits.val) == len(plain.val) + hard
+    assert len(splits.train) == len(plain.train) - hard
+    assert 1 <= hard <= 5
+    assert "sun_" in splits.provenance.split
+
+
+def test_a_hard_slice_of_nothing_is_refused(tmp_path: Path) -> None:
+    for index in range(20):
+        put_pair(tmp_path, f"day_{index:02d}", index)
+    with pytest.raises(ConfigError, match="hard_prefixes"):
+        load_splits(config_for(tmp_path, "validation.hard_prefixes=[sun_]"), silent)

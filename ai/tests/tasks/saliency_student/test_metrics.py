@@ -49,3 +49,20 @@ def test_mae_is_the_mean_distance_of_the_map() -> None:
 
 def test_nothing_measured_is_nan_and_no_perfect_score() -> None:
     assert all(math.isnan(value) for value in measured().values())
+
+
+def test_a_hard_slice_is_judged_apart() -> None:
+    metric = SaliencyMetric(0.5, "hard_iou", hard_slice=True)
+    logits = torch.cat((picture(9, -9), picture(-9, 9), picture(-9, 9)))
+    truth = torch.cat((picture(1, 0), picture(1, 0), picture(0, 1)))
+    flags = torch.tensor([0.0, 1.0, 1.0])[:, None, None, None].expand_as(truth)
+    metric.update(logits, torch.cat((truth, flags), dim=1))
+    assert metric.primary == "hard_iou"
+    assert metric.compute()["iou"] == 1.0
+    assert metric.compute()["hard_iou"] == pytest.approx(0.5)
+
+
+def test_a_slice_without_an_image_is_nan() -> None:
+    metric = SaliencyMetric(0.5, "hard_iou", hard_slice=True)
+    metric.update(picture(9, -9), torch.cat((picture(1, 0), picture(0, 0)), dim=1))
+    assert math.isnan(metric.compute()["hard_iou"])

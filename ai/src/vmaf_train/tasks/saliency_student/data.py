@@ -1,4 +1,4 @@
-"""Image and mask pairs as training and validation samples."""
+"""Which pairs a run trains on and which it holds out, from folders or from the embedded corpus."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.pairs import (
     CATALOGUE,
     DecodedPairs,
@@ -27,27 +23,12 @@ from vmaf_train.pairs import (
     join_sets,
 )
 from vmaf_train.run_record import CorpusRecord, DataRecord
-from vmaf_train.task import BatchStreams, DataSplits, StageProgress
-from vmaf_train.tasks.saliency_student.config import AugmentationConfig, SaliencyConfig
+from vmaf_train.task import DataSplits, StageProgress
+from vmaf_train.tasks.saliency_student.config import SaliencyConfig
 from vmaf_train.tasks.saliency_student.corpus import CORPUS_VERSION, EmbeddedPairs
+from vmaf_train.tasks.saliency_student.samples import ArrayPairs, TrainSamples, ValSamples
 
-__all__ = ["TrainSamples", "ValSamples", "hold_out", "load_splits"]
-
-
-class ArrayPairs(Protocol):
-    """Decoded pairs: images uint8 RGB ``[H, W, 3]``, masks uint8 ``[H, W]`` of 0 and 1."""
-
-    def __len__(self) -> int:
-        """Return the number of pairs."""
-        ...
-
-    def image(self, i: int) -> NDArray[np.uint8]:
-        """Return picture ``i``."""
-        ...
-
-    def mask(self, i: int) -> NDArray[np.uint8]:
-        """Return its truth."""
-        ...
+__all__ = ["hold_out", "load_splits"]
 
 
 def hold_out(stems: Sequence[str], share: float, seed: int) -> frozenset[str]:
@@ -61,62 +42,6 @@ def hold_out(stems: Sequence[str], share: float, seed: int) -> frozenset[str]:
     return frozenset(shuffled[: max(1, round(share * len(shuffled)))])
 
 
-def _normalised(images: NDArray[np.uint8], masks: NDArray[np.uint8]) -> tuple[Tensor, Tensor]:
-    """Turn uint8 ``[N, S, S, 3]`` and 0/1 ``[N, S, S]`` into float32 NCHW input and target."""
-    mean, std = torch.tensor(IMAGENET_MEAN), torch.tensor(IMAGENET_STD)
-    # One multiply and add per value, in place, on the NHWC layout that training keeps.
-    batch = torch.from_numpy(images).float().mul_(1.0 / (255.0 * std)).sub_(mean / std)
-    target = torch.from_numpy(masks).float()
-    return batch.permute(0, 3, 1, 2), target.unsqueeze(1)
-
-
-@dataclass(frozen=True)
-class TrainSamples:
-    """Random crops and flips of all ``pairs``."""
-
-    pairs: ArrayPairs
-    augmentation: AugmentationConfig
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def batch(self, items: Sequence[int], streams: BatchStreams) -> tuple[Tensor, Tensor]:
-        """Return input float32 ``[N, 3, S, S]`` and target float32 ``[N, 1, S, S]`` of 0 and 1."""
-        side = self.augmentation.crop
-        images = np.empty((len(items), side, side, 3), np.uint8)
-        masks = np.empty((len(items), side, side), np.uint8)
-        for row, (item, stream) in enumerate(zip(items, streams, strict=True)):
-            image, mask = self.pairs.image(item), self.pairs.mask(item)
-            top = int(stream.integers(0, image.shape[0] - side + 1))
-            left = int(stream.integers(0, image.shape[1] - side + 1))
-            step = -1 if stream.random() < self.augmentation.flip_probability else 1
-            images[row] = image[top : top + side, left : left + side][:, ::step]
-            masks[row] = mask[top : top + side, left : left + side][:, ::step]
-        return _normalised(images, masks)
-
-
-@dataclass(frozen=True)
-class ValSamples:
-    """Centre crops of all ``pairs``, the same every time."""
-
-    pairs: ArrayPairs
-    size: int
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def batch(self, items: Sequence[int], streams: BatchStreams) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        """Return input float32 ``[N, 3, S, S]`` and target float32 ``[N, 1, S, S]`` of 0 and 1."""
-        images = np.empty((len(items), self.size, self.size, 3), np.uint8)
-        masks = np.empty((len(items), self.size, self.size), np.uint8)
-        for row, item in enumerate(items):
-            image, mask = self.pairs.image(item), self.pairs.mask(item)
-            top, left = ((length - self.size) // 2 for length in mask.shape)
-            images[row] = image[top : top + self.size, left : left + self.size]
-            masks[row] = mask[top : top + self.size, left : left + self.size]
-        return _normalised(images, masks)
-
-
 def load_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplits:
     """Return the training and validation samples, from folders or from the embedded corpus.
 
@@ -127,10 +52,29 @@ def load_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplits:
 
 
 def _split_text(config: SaliencyConfig) -> str:
+    prefixes = config.validation.hard_prefixes
     return (
         f"stems sorted, shuffled with seed {config.validation.seed}, "
         f"the first {config.validation.share:.0%} held out"
-    )
+    ) + (f", then all that begin with {', '.join(prefixes)} as the hard slice" if prefixes else "")
+
+
+def _hard_slice(stems: Sequence[str], held: frozenset[str], config: SaliencyConfig) -> frozenset[str]:
+    """Return the stems of the hard slice; what is held out already stays in its own slice."""
+    prefixes = config.validation.hard_prefixes
+    hard = frozenset(stem for stem in stems if stem.startswith(prefixes)) - held
+    if prefixes and not hard:
+        raise ConfigError(
+            "validation.hard_prefixes",
+            expected="the beginning of at least one stem that is not held out already",
+            found=", ".join(prefixes),
+            next_step="correct the prefixes, or leave them out",
+        )
+    return hard
+
+
+def _flags(stems: Sequence[str], hard: frozenset[str], config: SaliencyConfig) -> tuple[bool, ...] | None:
+    return tuple(stem in hard for stem in stems) if config.validation.hard_prefixes else None
 
 
 def _embedded_splits(config: SaliencyConfig) -> DataSplits:
@@ -145,8 +89,9 @@ def _embedded_splits(config: SaliencyConfig) -> DataSplits:
     count, seed = config.data.embedded.pairs, config.data.embedded.seed
     scenes = EmbeddedPairs(count, seed, config.augmentation.short_side)
     held = hold_out(scenes.stems, config.validation.share, config.validation.seed)
-    train = [index for index, stem in enumerate(scenes.stems) if stem not in held]
-    val = [index for index, stem in enumerate(scenes.stems) if stem in held]
+    hard = _hard_slice(scenes.stems, held, config)
+    train = [index for index, stem in enumerate(scenes.stems) if stem not in held | hard]
+    val = [index for index, stem in enumerate(scenes.stems) if stem in held | hard]
     corpus = CorpusRecord(
         name=f"embedded scenes, version {CORPUS_VERSION}",
         licence="made by this program, no third-party material",
@@ -163,7 +108,7 @@ def _embedded_splits(config: SaliencyConfig) -> DataSplits:
     )
     return DataSplits(
         TrainSamples(_Subset(scenes, tuple(train)), config.augmentation),
-        ValSamples(_Subset(scenes, tuple(val)), size),
+        ValSamples(_Subset(scenes, tuple(val)), size, _flags([scenes.stems[i] for i in val], hard, config)),
         provenance,
     )
 
@@ -195,8 +140,9 @@ def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplit
     )
     # The split is drawn over all pairs that were found: a faulty file then moves no other pair.
     held = hold_out([pair.stem for pair in listing.pairs], config.validation.share, config.validation.seed)
-    train = [pair for pair in inspection.kept if pair.stem not in held]
-    val = [pair for pair in inspection.kept if pair.stem in held]
+    hard = _hard_slice([pair.stem for pair in listing.pairs], held, config)
+    train = [pair for pair in inspection.kept if pair.stem not in held | hard]
+    val = [pair for pair in inspection.kept if pair.stem in held | hard]
     if not train or not val:
         raise ConfigError(
             str(config.data.root),
@@ -224,7 +170,7 @@ def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplit
     )
     return DataSplits(
         TrainSamples(train_pairs, config.augmentation),
-        ValSamples(val_pairs, config.validation.size),
+        ValSamples(val_pairs, config.validation.size, _flags([pair.stem for pair in val], hard, config)),
         provenance,
     )
 

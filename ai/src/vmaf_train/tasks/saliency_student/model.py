@@ -1,4 +1,4 @@
-"""The student networks: a Tiny U-Net whose decoder is a config value.
+"""The student networks, one per value of ``model.network``; the Tiny U-Net is here.
 
 The U-Net is that of Ronneberger et al., "U-Net: Convolutional Networks for Biomedical Image
 Segmentation" (MICCAI 2015), at a hundredth of its width.
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vmaf_train.tasks.saliency_student.config import ModelConfig
+from vmaf_train.tasks.saliency_student.fixed_scale import FixedScaleNet
 
 __all__ = ["SaliencyMap", "TinyUNet", "build_model"]
 
@@ -93,4 +94,4 @@ class SaliencyMap(nn.Module):
 
 def build_model(config: ModelConfig) -> nn.Module:
     """Return a freshly initialised network that maps ``[N, 3, H, W]`` to logits ``[N, 1, H, W]``."""
-    return TinyUNet(config)
+    return TinyUNet(config) if config.network == "unet" else FixedScaleNet(config.fixed_scale)

@@ -14,7 +14,7 @@ from vmaf_train.task import DataSplits, ExportSpec, Panels, StageProgress
 from vmaf_train.tasks.saliency_student.config import SMOKE_ID, SaliencyConfig
 from vmaf_train.tasks.saliency_student.data import load_splits
 from vmaf_train.tasks.saliency_student.exporter import saliency_export_spec
-from vmaf_train.tasks.saliency_student.losses import bce_dice_loss
+from vmaf_train.tasks.saliency_student.losses import saliency_loss
 from vmaf_train.tasks.saliency_student.metrics import SaliencyMetric
 from vmaf_train.tasks.saliency_student.model import build_model
 from vmaf_train.tasks.saliency_student.words import saliency_card_text
@@ -34,16 +34,19 @@ class SaliencyTask:
         return load_splits(self.config, progress)
 
     def build_model(self) -> nn.Module:
-        """Return the network: float32 ``[N, 3, H, W]`` to logits ``[N, 1, H, W]``."""
+        """Return the network: float32 ``[N, 3, H, W]`` to logits ``[N, C, H, W]``, C is 1 in eval mode."""
         return build_model(self.config.model)
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return BCE plus Dice of logits against a target in [0, 1]."""
-        return bce_dice_loss(output, target, self.config.loss)
+        """Return the weighted loss of logits against a target in [0, 1]."""
+        return saliency_loss(output, target, self.config.loss)
 
     def metric(self) -> SaliencyMetric:
         """Return a fresh accumulator of per-image IoU and MAE."""
-        return SaliencyMetric(self.config.validation.threshold)
+        validation = self.config.validation
+        return SaliencyMetric(
+            validation.threshold, validation.choose_by, hard_slice=bool(validation.hard_prefixes)
+        )
 
     def export_spec(self) -> ExportSpec:
         """Return the contract of the runtime's extractor."""
