@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmaf_train.run_record import CardText
-from vmaf_train.tasks.saliency_student.config import SaliencyConfig
+from vmaf_train.tasks.saliency_student.config import ModelConfig, SaliencyConfig
 
 __all__ = ["saliency_card_text"]
 
@@ -45,16 +45,11 @@ def saliency_card_text(config: SaliencyConfig) -> CardText:
         if config.data.root is None
         else ""
     )
-    decoder = {
-        "conv_transpose": "transposed convolutions",
-        "resize_conv": "bilinear resizing and convolutions",
-    }
     return CardText(
         title=f"{config.id}: saliency map of a video frame",
         summary=(
-            f"{smoke}A Tiny U-Net (three stages down, three up by {decoder[config.model.decoder]}, skip "
-            "connections) that marks what stands out in a picture. It was trained from scratch; no weights "
-            "of others are in it. It has no memory: each frame is judged alone."
+            f"{smoke}{_network_text(config.model)} that marks what stands out in a picture. It was trained "
+            "from scratch; no weights of others are in it. It has no memory: each frame is judged alone."
         ),
         intended_use=(
             "Weights for the `mobilesal` extractor of a VMAF fork, whose feature `saliency_mean` is a "
@@ -67,13 +62,40 @@ def saliency_card_text(config: SaliencyConfig) -> CardText:
             "Frames are 8-bit YUV 4:2:0, 4:2:2 or 4:4:4; 10-bit and 4:0:0 are not supported.",
             "Colours are read as BT.709 limited range; other matrices and ranges shift the map.",
             "Chroma is upsampled by nearest, and the frame is fed at its native size without padding.",
-            "Frame height and width must be multiples of 8, at least 8: at any other size the file stops "
-            "in a Concat node. Pad the frame and crop the map.",
-            "The network sees a window of limited size: on frames much larger than its training crops, "
-            "objects larger than the window are read as texture and the map loses quality.",
+            *_size_limits(config.model),
             "Trained on still photographs with one annotated notion of saliency; captions, logos, screen "
             "content and dark or abstract footage are outside of it.",
         ),
         tags=("saliency", "saliency-detection", "video-quality", "vmaf"),
         task_type="image-segmentation",
+    )
+
+
+def _network_text(model: ModelConfig) -> str:
+    if model.network == "fixed_scale":
+        return (
+            "A network of inverted residuals, a global term and an additive decoder, which works at a scale "
+            "of its own inside the graph,"
+        )
+    decoder = {
+        "conv_transpose": "transposed convolutions",
+        "resize_conv": "bilinear resizing and convolutions",
+    }
+    return f"A Tiny U-Net (three stages down, three up by {decoder[model.decoder]}, skip connections)"
+
+
+def _size_limits(model: ModelConfig) -> tuple[str, ...]:
+    if model.network == "fixed_scale":
+        side = model.fixed_scale.working_size
+        return (
+            f"Any frame is squashed to {side}x{side} pixels inside the graph: objects of a few pixels there "
+            "are not found, and outlines are no finer than that.",
+            "The frame is read at four pixels per place without a filter: fine patterns of a very large "
+            "frame can alias.",
+        )
+    return (
+        "Frame height and width must be multiples of 8, at least 8: at any other size the file stops "
+        "in a Concat node. Pad the frame and crop the map.",
+        "The network sees a window of limited size: on frames much larger than its training crops, "
+        "objects larger than the window are read as texture and the map loses quality.",
     )
