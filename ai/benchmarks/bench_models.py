@@ -39,7 +39,7 @@ def measure(path: Path, height: int, width: int, threads: int) -> tuple[float, f
     frame = np.random.default_rng(0).normal(size=(1, 3, height, width)).astype(np.float32)
     before = restart_peak()
     model.run(frame)
-    times = []
+    times: list[float] = []
     began = time.perf_counter()
     while len(times) < LEAST_RUNS or time.perf_counter() - began < SECONDS:
         start = time.perf_counter()
