@@ -67,7 +67,7 @@ def refused(answer: Answer, code: int, *parts: str) -> None:
         assert part in answer.err
 
 
-COMMANDS = ("tasks", "run", "config", "check", "verify", "card", "data")
+COMMANDS = ("tasks", "run", "config", "check", "verify", "card", "data", "predict", "compare-signal")
 
 
 def test_help_names_every_command(told: Told) -> None:

@@ -19,6 +19,7 @@ from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_co
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.errors import ConfigError, PublishError, VmafTrainError
 from vmaf_train.pairs.commands import data_app
+from vmaf_train.prediction.commands import compare_signal, predict
 from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders
 from vmaf_train.task import TaskPlugin
 
@@ -31,6 +32,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(data_app, name="data")
+app.command()(predict)
+app.command()(compare_signal)
 
 ModelDir = Annotated[Path, typer.Option(help="Folder of registry.json and the models.")]
 DocsDir = Annotated[Path, typer.Option(help="Folder of the models' docs pages.")]

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from vmaf_train.prediction.overlays import map_png, overlay_png, picture_label
+
+
+def pixels(data: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def test_a_map_becomes_grey_of_its_own_size() -> None:
+    values = np.array([[0.0, 0.5, 1.0], [0.25, 0.002, 0.998]], np.float32)
+    assert pixels(map_png(values)).tolist() == [[0, 128, 255], [64, 1, 254]]
+
+
+def test_an_overlay_shows_the_frame_as_it_is_and_what_stands_out_brighter() -> None:
+    rgb = np.full((40, 60, 3), 90, np.uint8)
+    values = np.zeros((40, 60), np.float32)
+    values[10:20, 20:30] = 1.0
+    shown = pixels(overlay_png(rgb, values, "x"))
+    np.testing.assert_array_equal(shown[8:48, 8:68], rgb)
+    heat = shown[8:48, 76:136].astype(int).sum(axis=2)
+    assert heat[15, 25] > 2 * heat[30, 50]
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2000), (2160, 3840)])
+def test_any_frame_has_an_overlay_that_fits_a_screen(size: tuple[int, int]) -> None:
+    height, width = size
+    shown = pixels(overlay_png(np.zeros((height, width, 3), np.uint8), np.zeros(size, np.float32), "caption"))
+    assert shown.shape[1] <= 2 * 960 + 24
+    assert shown.shape[0] >= 30
+
+
+def test_no_two_inputs_share_the_names_of_their_pictures() -> None:
+    taken: set[str] = set()
+    names = ["a/clip.mp4", "b/clip.y4m", "clip", "-", "x.tar.png"]
+    assert [picture_label(name, taken) for name in names] == ["clip", "clip.2", "clip.3", "stdin", "x.tar"]
+    assert picture_label(".", taken) != ""
