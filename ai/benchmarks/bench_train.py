@@ -89,6 +89,7 @@ def plain_rate(root: Path, config: SaliencyConfig, steps: int) -> float:
 def our_rate(config: SaliencyConfig, steps: int) -> float:
     """Images per second of the framework's step on the decoded cache."""
     from vmaf_train.fit import _optimiser, _step
+    from vmaf_train.training_state import Learner
 
     keep_freed_memory()
     task = SaliencyTask(config)
@@ -96,7 +97,7 @@ def our_rate(config: SaliencyConfig, steps: int) -> float:
     splits = load_splits(config, lambda *_: None)
     network = task.build_model().to(memory_format=hardware.memory_format)  # type: ignore[call-overload]
     step_function = torch.compile(network) if config.fit.compile else network
-    optimiser = _optimiser(config.optimiser, network)
+    learner = Learner(network, _optimiser(config.optimiser, network), None)
     loader = BatchLoader(splits.train, config.fit.batch_size, 0, train=True)
     began, done, epoch = 0.0, 0, 0
     while True:
@@ -104,7 +105,7 @@ def our_rate(config: SaliencyConfig, steps: int) -> float:
         for batch, target in loader.epoch(epoch):
             if done == 2:
                 began = time.perf_counter()
-            _step(task, step_function, network, optimiser, batch, target, config, hardware, "bench")
+            _step(task, step_function, learner, batch, target, config, hardware, "bench")
             done += 1
             if done == steps + 2:
                 return steps * config.fit.batch_size / (time.perf_counter() - began)

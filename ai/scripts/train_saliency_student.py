@@ -17,9 +17,10 @@ from vmaf_train.config import find_config_file, load_config
 from vmaf_train.discovery import load_task
 from vmaf_train.errors import ConfigError, VmafTrainError
 from vmaf_train.files import write_atomic
+from vmaf_train.interruption import Stopped
 from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.report import ConsoleReporter
-from vmaf_train.run_paths import choose_run_dir
+from vmaf_train.run_paths import choose_run_dir, stopped_line
 from vmaf_train.summary import summary_table
 
 
@@ -73,6 +74,9 @@ def main(words: list[str] | None = None) -> int:
         )
         if flags.metrics_out is not None:
             write_atomic(flags.metrics_out, record.model_dump_json(indent=2) + "\n")
+    except Stopped as stop:
+        print(stopped_line(stop, [sys.argv[0], *(words or sys.argv[1:])], None), file=sys.stderr)
+        return stop.exit_code
     except VmafTrainError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -19,7 +19,18 @@ PACKAGE = Path(vmaf_train.__file__).resolve().parent
 ROOT = PACKAGE.parents[2]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 LIGHT = (
-    *("cli", "config", "config_faults", "discovery", "errors", "files", "model_card", "publish", "registry"),
+    *(
+        "cli",
+        "config",
+        "config_faults",
+        "discovery",
+        "errors",
+        "files",
+        "interruption",
+        "model_card",
+        "publish",
+        "registry",
+    ),
     *(
         "report",
         "reproducer",

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,11 +12,14 @@ from typing import Any, Protocol
 import pytest
 import yaml
 from onnx import parser
+from torch import Tensor
 
 from records import Folders, python, tiny_model
+from toy import ToyConfig, ToySamples, ToyTask, toy_plugin
 from vmaf_train import __version__
 from vmaf_train.cli import main
 from vmaf_train.discovery import load_task
+from vmaf_train.task import BatchStreams, DataSplits, StageProgress, TaskPlugin
 
 
 @dataclass(frozen=True)
@@ -180,6 +186,45 @@ def test_an_id_that_is_taken_is_refused_and_nothing_changes(
     assert told(*words, "--replace").code == 2
     assert folders.held() == before
     assert not run_dir.exists()
+
+
+@pytest.mark.usefixtures("own_handlers")
+@pytest.mark.parametrize("where", ["data", "step", "validation"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_run_with_its_code_and_the_printed_command_ends_in_the_same_file(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, number: signal.Signals
+) -> None:
+    class Signalling(ToySamples):
+        calls = 0
+
+        def batch(self, items: Sequence[int], streams: BatchStreams) -> tuple[Tensor, Tensor]:
+            type(self).calls += 1
+            if type(self).calls == 2:
+                signal.raise_signal(number)
+            return super().batch(items, streams)
+
+    class Loading(ToyTask):
+        def load_data(self, progress: StageProgress) -> DataSplits:
+            if where == "data" and loads_left and loads_left.pop():
+                signal.raise_signal(number)
+            return super().load_data(progress)
+
+    loads_left = [True]
+    parts: dict[str, Any] = {"step": {"train": Signalling(12)}, "validation": {"val": Signalling(9, 1)}}
+    changed = {"val": ToySamples(9, 1), **parts.get(where, {})}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vmaf_train.cli.load_task", lambda _: toy_plugin(val=ToySamples(9, 1)))
+    assert told("run", "toy", "--model-dir", "straight", "--docs-dir", "docs").code == 0
+    plugin = TaskPlugin("toy", "", ToyConfig, lambda config: Loading(config, **changed))
+    monkeypatch.setattr("vmaf_train.cli.load_task", lambda _: plugin)
+    answer = told("run", "toy")
+    assert answer.code == 128 + number
+    assert answer.err.startswith(f"stopped by {number.name}; go on with: ")
+    assert answer.err.count("\n") == 1
+    assert not Path("model").exists()
+    command = shlex.split(answer.err.partition("go on with: ")[2])
+    assert told(*command[1:]).code == 0
+    assert Path("model/tiny/toy_v1.onnx").read_bytes() == Path("straight/toy_v1.onnx").read_bytes()
 
 
 FORBIDDEN = """

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import json
 import math
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from toy import ToyConfig, ToyNet, ToySamples, ToyTask
-from vmaf_train.checkpoint import load_checkpoint
+from toy import Agreement, ToyConfig, ToyNet, ToySamples, ToyTask
+from vmaf_train.checkpoint import latest_checkpoint, load_checkpoint
 from vmaf_train.config import OptimiserConfig, ScheduleConfig, load_config
 from vmaf_train.errors import ConfigError, DivergenceError
-from vmaf_train.fit import FitResult, fit, learning_rate, validate
+from vmaf_train.fit import FitResult, fit, learning_rate
 from vmaf_train.hardware import Hardware, choose_hardware, reproducible_arithmetic
+from vmaf_train.interruption import Stopped, StopRequest, stop_signals
 from vmaf_train.report import SilentReporter
+from vmaf_train.validation import validate
 
 CPU = Hardware("cpu", "float32", 1, channels_last=True)
 
 
 def fit_toy(
-    run_dir: Path, *changes: str, task: ToyTask | None = None, resume: bool = False, seed: int = 1
+    run_dir: Path,
+    *changes: str,
+    task: ToyTask | None = None,
+    resume: bool = False,
+    seed: int = 1,
+    say: SilentReporter | None = None,
+    stop: StopRequest | None = None,
 ) -> FitResult:
     config = load_config(ToyConfig, None, (f"fit.seed={seed}", *changes))
     task = task or ToyTask(config)
@@ -30,8 +39,9 @@ def fit_toy(
     with reproducible_arithmetic(hardware, deterministic=True):
         torch.manual_seed(config.fit.seed)
         splits = task.load_data(lambda *_: None)
+        reporter = say or SilentReporter()
         return fit(
-            task, config, splits, task.build_model(), hardware, run_dir, SilentReporter(), resume=resume
+            task, config, splits, task.build_model(), hardware, run_dir, reporter, resume=resume, stop=stop
         )
 
 
@@ -50,7 +60,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(tmp_path
     assert weights(first) != weights(fit_toy(tmp_path / "c", seed=2))
 
 
-class Stopped(BaseException):
+class Killed(BaseException):
     """Stands for a kill."""
 
 
@@ -63,7 +73,7 @@ class StopAfter(SilentReporter):
     def step(self, epoch: int, loss: float) -> None:
         self.left -= 1
         if self.left == 0:
-            raise Stopped
+            raise Killed
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -81,7 +91,7 @@ def test_a_run_stopped_anywhere_and_resumed_is_the_straight_run(
         with reproducible_arithmetic(hardware, deterministic=True):
             torch.manual_seed(1)
             splits = task.load_data(lambda *_: None)
-            with pytest.raises(Stopped):
+            with pytest.raises(Killed):
                 fit(
                     task,
                     config,
@@ -97,6 +107,86 @@ def test_a_run_stopped_anywhere_and_resumed_is_the_straight_run(
         assert metrics(resumed) == metrics(straight)
         assert [record.epoch for record in resumed.record.history] == [1, 2, 3, 4]
         assert resumed.record.steps == straight.record.steps == 12
+
+
+class SignalAt(SilentReporter):
+    """Sends this process a signal while a step of the run is under way."""
+
+    def __init__(self, step: int, number: signal.Signals) -> None:
+        self.left, self.number = step, number
+
+    def step(self, epoch: int, loss: float) -> None:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(self.number)
+
+
+@pytest.mark.usefixtures("own_handlers")
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_step_keeps_the_place_in_the_epoch_and_the_run_goes_on_from_there(
+    tmp_path: Path, number: signal.Signals, ema: float
+) -> None:
+    changes = ("fit.epochs=3", f"fit.ema_decay={ema}")
+    straight = fit_toy(tmp_path / "straight", *changes)
+    for step in (1, 2, 3, 5):  # in the first epoch, at its end, in the second
+        run_dir = tmp_path / str(step)
+        with stop_signals() as stop, pytest.raises(Stopped) as end:
+            fit_toy(run_dir, *changes, say=SignalAt(step, number), stop=stop)
+        assert end.value.exit_code == 128 + number
+        kept = load_checkpoint(latest_checkpoint(run_dir / "checkpoints") or run_dir)
+        assert (kept["epoch"], kept["position"]["step"], kept["steps"]) == (
+            (step - 1) // 3,
+            *{1: (1, 1), 2: (2, 2), 3: (3, 3), 5: (2, 5)}[step],
+        )
+        with stop_signals() as stop, pytest.raises(Stopped):  # and once more, a step later
+            fit_toy(run_dir, *changes, say=SignalAt(1, number), stop=stop, resume=True)
+        resumed = fit_toy(run_dir, *changes, resume=True)
+        assert weights(resumed) == weights(straight)
+        assert metrics(resumed) == metrics(straight)
+        assert [record.lr for record in resumed.record.history] == [
+            record.lr for record in straight.record.history
+        ]
+        assert resumed.record.steps == 9
+        assert len(resumed.record.resumed_at) == 2
+        assert not list((run_dir / "checkpoints").glob("*_step_*"))
+
+
+@pytest.mark.usefixtures("own_handlers")
+def test_a_signal_in_validation_is_obeyed_there_and_no_step_is_done_twice(tmp_path: Path) -> None:
+    class Signalling(Agreement):
+        def update(self, output: Tensor, target: Tensor) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    class SignallingTask(ToyTask):
+        def metric(self) -> Agreement:
+            return Signalling()
+
+    straight = fit_toy(tmp_path / "straight")
+    with stop_signals() as stop, pytest.raises(Stopped):
+        fit_toy(tmp_path / "a", task=SignallingTask(load_config(ToyConfig)), stop=stop)
+    assert [path.name for path in (tmp_path / "a" / "checkpoints").iterdir()] == [
+        "epoch_000000_step_000000003.pt"
+    ]
+    resumed = fit_toy(tmp_path / "a", resume=True)
+    assert weights(resumed) == weights(straight)
+    assert resumed.record.steps == straight.record.steps
+
+
+@pytest.mark.usefixtures("own_handlers")
+def test_a_stop_at_weights_that_are_none_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    class Poisoning(SignalAt):
+        def step(self, epoch: int, loss: float) -> None:
+            if self.left == 1:
+                with torch.no_grad():
+                    network.norm.running_mean[0] = math.nan  # type: ignore[index]
+            super().step(epoch, loss)
+
+    network = ToyNet()
+    task = ToyTask(load_config(ToyConfig), network=lambda: network)
+    with stop_signals() as stop, pytest.raises(DivergenceError, match=r"epoch 2 step 2: .*norm.running_mean"):
+        fit_toy(tmp_path, task=task, say=Poisoning(5, signal.SIGTERM), stop=stop)
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["epoch_000001.pt"]
 
 
 def test_the_best_epoch_before_the_stop_is_still_a_candidate(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def whole_run(say: ConsoleReporter) -> None:
     say.stage("data: [bold]x[/y]: 12 to train on")
     for done in range(1, 4):
         say.progress("decode [x] [/y]", done, 3)
-    say.training(epochs=2, steps=2, batch_size=4, done_epochs=0)
+    say.training(epochs=2, steps=2, batch_size=4, done=0)
     for record in HISTORY:
         for _ in range(2):
             say.step(record.epoch, float("nan"))
@@ -54,7 +54,7 @@ def test_the_terminal_is_given_back_when_a_run_fails() -> None:
     say, text = reporter(terminal=True)
 
     def fail() -> None:
-        say.training(epochs=1, steps=5, batch_size=1, done_epochs=0)
+        say.training(epochs=1, steps=5, batch_size=1, done=0)
         raise RuntimeError("diverged")
 
     with pytest.raises(RuntimeError, match="diverged"), closing_reporter(say):
@@ -70,7 +70,7 @@ def test_a_figure_that_is_no_number_is_told_as_such() -> None:
 
 def test_a_resumed_run_counts_from_where_it_stopped() -> None:
     say, text = reporter(terminal=True, width=120)
-    say.training(epochs=10, steps=5, batch_size=1, done_epochs=7)
+    say.training(epochs=10, steps=5, batch_size=1, done=35)
     say.step(8, 0.5)
     say.close()
     assert "epoch 8/10" in text.getvalue()

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from vmaf_train.config import Section, TaskConfig
 from vmaf_train.errors import ConfigError
-from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders
+from vmaf_train.interruption import Stopped
+from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders, stopped_line
+
+INTERRUPT = Stopped(signal.SIGINT)
 
 
 class Data(Section):
@@ -61,3 +66,34 @@ def test_a_data_folder_that_is_not_there_is_named() -> None:
     ):
         with pytest.raises(ConfigError, match=fault):
             require_data_folders(DataConfig(id="a", data=data))
+
+
+@pytest.mark.parametrize(
+    ("words", "rest"),
+    [
+        (["run", "toy"], "run toy --run-dir 'my runs/3' --resume"),
+        (["run", "toy", "--run-dir", "r"], "run toy --run-dir r --resume"),
+        (["run", "toy", "--run-dir=r", "--resume"], "run toy --run-dir=r --resume"),
+        (["run", "toy", "--set", "data.note=it's mine"], "--run-dir 'my runs/3' --resume"),
+    ],
+)
+def test_a_stopped_run_tells_the_whole_command_that_goes_on_with_it(words: list[str], rest: str) -> None:
+    line = stopped_line(INTERRUPT, ["bin/vmaf-train", *words], Path("my runs/3"))
+    assert line.startswith("stopped by SIGINT; go on with: bin/vmaf-train run toy ")
+    assert line.endswith(rest)
+
+
+def test_the_command_names_the_program_as_it_can_be_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "vmaf-train"
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", os.fspath(tmp_path))
+    for first, start in (
+        (os.fspath(program), "vmaf-train run"),
+        ("/elsewhere/vmaf-train", "/elsewhere/vmaf-train run"),
+        ("/lib/vmaf_train/__main__.py", "python -m vmaf_train run"),
+        ("ai/scripts/a.py", "python ai/scripts/a.py run"),
+    ):
+        line = stopped_line(INTERRUPT, [first, "run"], None)
+        assert line == f"stopped by SIGINT; go on with: {start} --resume"

@@ -16,10 +16,12 @@ __all__ = ["CHECKPOINT_FORMAT", "latest_checkpoint", "load_checkpoint", "save_ch
 
 CHECKPOINT_FORMAT = 1
 _KEPT = 2
-_NAME = re.compile(r"^epoch_(\d{6})\.pt$")
+_WHOLE = re.compile(r"^epoch_\d{6}\.pt$")
+_NAME = re.compile(r"^epoch_\d{6}(_step_\d{9})?\.pt$")
 
 
 def _numbered(folder: Path) -> list[Path]:
+    """The checkpoints of a run, oldest first; one within an epoch sorts after that epoch's start."""
     if not folder.is_dir():
         return []
     return sorted(path for path in folder.iterdir() if _NAME.match(path.name))
@@ -31,12 +33,13 @@ def latest_checkpoint(folder: Path) -> Path | None:
     return numbered[-1] if numbered else None
 
 
-def save_checkpoint(folder: Path, epoch: int, state: dict[str, Any]) -> Path:
-    """Write ``state`` as the checkpoint after ``epoch``; the one before it is kept too.
+def save_checkpoint(folder: Path, epoch: int, state: dict[str, Any], *, step: int = 0) -> Path:
+    """Write ``state`` as the newest checkpoint; the last whole epoch before it is kept too.
 
     Args:
         folder: the run's checkpoint folder.
-        epoch: finished epochs, 1 or more.
+        epoch: finished epochs.
+        step: steps taken in the next epoch; 0 stands between two epochs.
         state: nested dicts, lists and tuples of tensors, numbers, texts and None.
 
     Raises:
@@ -44,10 +47,13 @@ def save_checkpoint(folder: Path, epoch: int, state: dict[str, Any]) -> Path:
     """
     buffer = io.BytesIO()
     torch.save({"format": CHECKPOINT_FORMAT, "epoch": epoch, **state}, buffer)
-    path = folder / f"epoch_{epoch:06d}.pt"
+    path = folder / (f"epoch_{epoch:06d}_step_{step:09d}.pt" if step else f"epoch_{epoch:06d}.pt")
     write_atomic(path, buffer.getvalue())
-    for old in _numbered(folder)[:-_KEPT]:
-        old.unlink(missing_ok=True)
+    numbered = _numbered(folder)
+    kept = {path, *[old for old in numbered if _WHOLE.match(old.name)][-_KEPT:]}
+    for old in numbered[: numbered.index(path)]:
+        if old not in kept:
+            old.unlink(missing_ok=True)
     return path
 
 

@@ -18,9 +18,10 @@ import vmaf_train
 from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_config
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.errors import ConfigError, PublishError, VmafTrainError
+from vmaf_train.interruption import Stopped
 from vmaf_train.pairs.commands import data_app
 from vmaf_train.prediction.commands import compare_signal, predict
-from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders
+from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders, stopped_line
 from vmaf_train.task import TaskPlugin
 
 __all__ = ["app", "main"]
@@ -148,9 +149,9 @@ def run(
         record = run_pipeline(
             plugin, resolved, paths, replace=replace, resume=resume, reporter=ConsoleReporter(console)
         )
-    except KeyboardInterrupt:
-        print(f"interrupted; go on with: --run-dir {folder} --resume", file=sys.stderr)
-        raise typer.Exit(130) from None
+    except Stopped as stop:
+        print(stopped_line(stop, sys.argv, folder), file=sys.stderr)
+        raise typer.Exit(stop.exit_code) from None
     if as_json:
         print(record.model_dump_json(indent=2))
         return

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 import vmaf_train
 from vmaf_train.config import FitConfig
@@ -40,6 +41,16 @@ class Hardware:
     def memory_format(self) -> torch.memory_format:
         """The layout of image tensors."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def place(self, batch: Tensor) -> Tensor:
+        """Return ``batch`` on the device, images in the chosen layout."""
+        layout = self.memory_format if batch.dim() == 4 else torch.preserve_format
+        return batch.to(self.device, non_blocking=True, memory_format=layout)
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the network computes in the chosen precision."""
+        reduced = self.precision == "bfloat16"
+        return torch.autocast(self.device, dtype=torch.bfloat16, enabled=reduced, cache_enabled=False)
 
 
 def _cpu_computes_bfloat16() -> bool:

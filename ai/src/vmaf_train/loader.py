@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from vmaf_train.interruption import ignore_stop_signals
 from vmaf_train.task import Samples
 
 __all__ = ["BatchLoader", "sample_stream"]
@@ -45,11 +46,12 @@ class _Reader(Dataset[tuple[Tensor, Tensor]]):
 
 
 class _Order(Sampler[list[Draw]]):
-    """Lists of draws; the epoch is set from outside, so that worker processes can persist."""
+    """Lists of draws; epoch and first batch are set from outside, so that worker processes can persist."""
 
     def __init__(self, count: int, batch_size: int, seed: int, *, shuffle: bool) -> None:
         self.count, self.batch_size, self.seed, self.shuffle = count, batch_size, seed, shuffle
         self.epoch = VALIDATION_EPOCH
+        self.first = 0
 
     def __len__(self) -> int:
         whole, rest = divmod(self.count, self.batch_size)
@@ -57,7 +59,7 @@ class _Order(Sampler[list[Draw]]):
 
     def __iter__(self) -> Iterator[list[Draw]]:
         order = _epoch_order(self.seed, self.epoch, self.count) if self.shuffle else list(range(self.count))
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
+        for start in range(self.first * self.batch_size, len(self) * self.batch_size, self.batch_size):
             yield [(self.epoch, item) for item in order[start : start + self.batch_size]]
 
 
@@ -94,6 +96,8 @@ class BatchLoader:
             pin_memory=pin,
             # A forked copy of a process with running arithmetic threads can hang.
             multiprocessing_context="spawn" if workers else None,
+            # A terminal's Ctrl-C reaches the workers too; the batch under way still needs them.
+            worker_init_fn=ignore_stop_signals if workers else None,
             # The loader draws a base seed for its workers; a generator of its own keeps torch's
             # global one, and with it dropout, the same for any number of workers.
             generator=torch.Generator().manual_seed(0),
@@ -103,7 +107,7 @@ class BatchLoader:
         """Return the batches of an epoch."""
         return len(self._order)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield ``(input, target)`` batches of the given epoch (0: validation)."""
-        self._order.epoch = epoch
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield ``(input, target)`` batches of the given epoch (0: validation) from batch ``first`` on."""
+        self._order.epoch, self._order.first = epoch, first
         yield from self._loader

@@ -21,8 +21,9 @@ from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import ConfigError, GateError
 from vmaf_train.figures import contact_sheet, curves
 from vmaf_train.files import sha256_file, write_atomic
-from vmaf_train.fit import FitResult, fit, trainable_parameters, validate
+from vmaf_train.fit import FitResult, fit, trainable_parameters
 from vmaf_train.hardware import Hardware, choose_hardware, environment_record, reproducible_arithmetic
+from vmaf_train.interruption import StopRequest, stop_signals
 from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
 from vmaf_train.onnx_export import check_parity, export_onnx, record_export
 from vmaf_train.op_allowlist import load_allowlist
@@ -39,6 +40,7 @@ from vmaf_train.run_record import (
     finite_or_none,
 )
 from vmaf_train.task import DataSplits, ExportSpec, Task, TaskPlugin
+from vmaf_train.validation import validate
 
 __all__ = ["RunPaths", "run"]
 
@@ -86,15 +88,16 @@ def run(
         DataError, DivergenceError, ContractError, PublishError: the run failed at that step; no
             weights were emitted.
         GateError: the quality is not proved; a failure page was written, no weights.
+        Stopped: SIGINT or SIGTERM came; the run can go on with ``resume``.
     """
-    with closing_reporter(reporter or SilentReporter()) as say:
+    with stop_signals() as stop, closing_reporter(reporter or SilentReporter()) as say:
         task = plugin.create(config)
         hardware = choose_hardware(config.fit)
         with reproducible_arithmetic(hardware, deterministic=config.fit.deterministic):
             preflight(plugin, task, config, paths, replace=replace, resume=resume)
             with owned_run_dir(paths.run_dir, config, resume=resume):
                 splits = load_data(task, config, say)
-                fitted = train(task, config, splits, hardware, paths.run_dir, say, resume=resume)
+                fitted = train(task, config, splits, hardware, paths.run_dir, say, stop, resume=resume)
                 gate = prove_quality(task, config, splits, fitted, hardware)
                 record = describe(plugin, task, config, splits, fitted, gate, hardware)
                 draw(task, splits, fitted, record, paths.run_dir)
@@ -205,6 +208,7 @@ def train(
     hardware: Hardware,
     run_dir: Path,
     say: Reporter,
+    stop: StopRequest,
     *,
     resume: bool,
 ) -> FitResult:
@@ -226,7 +230,7 @@ def train(
         f"fit: {hardware.device}, {hardware.precision}, {hardware.threads} threads, "
         f"{config.fit.epochs} epochs of batch {config.fit.batch_size}"
     )
-    return fit(task, config, splits, network, hardware, run_dir, say, resume=resume)
+    return fit(task, config, splits, network, hardware, run_dir, say, resume=resume, stop=stop)
 
 
 def prove_quality(

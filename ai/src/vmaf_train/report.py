@@ -26,8 +26,8 @@ class Reporter(Protocol):
         """Say how far a long step is."""
         ...
 
-    def training(self, epochs: int, steps: int, batch_size: int, done_epochs: int) -> None:
-        """Say that training begins: ``steps`` per epoch."""
+    def training(self, epochs: int, steps: int, batch_size: int, done: int) -> None:
+        """Say that training begins: ``steps`` per epoch, ``done`` of all taken before."""
         ...
 
     def step(self, epoch: int, loss: float) -> None:
@@ -52,7 +52,7 @@ class SilentReporter:
     def progress(self, stage: str, done: int, total: int) -> None:
         """Say nothing."""
 
-    def training(self, epochs: int, steps: int, batch_size: int, done_epochs: int) -> None:
+    def training(self, epochs: int, steps: int, batch_size: int, done: int) -> None:
         """Say nothing."""
 
     def step(self, epoch: int, loss: float) -> None:
@@ -93,10 +93,10 @@ class ConsoleReporter:
             self.close()
             self.stage(f"{stage}: {total} in {seconds:.1f} s")
 
-    def training(self, epochs: int, steps: int, batch_size: int, done_epochs: int) -> None:
+    def training(self, epochs: int, steps: int, batch_size: int, done: int) -> None:
         """Open the bar over all steps of the run."""
         self._epochs, self._batch_size = epochs, batch_size
-        self._open(f"epoch {done_epochs + 1}/{epochs}", epochs * steps, "images/s", done_epochs * steps)
+        self._open(f"epoch {done // steps + 1}/{epochs}", epochs * steps, "images/s", done)
 
     def step(self, epoch: int, loss: float) -> None:
         """Advance the bar by a step."""

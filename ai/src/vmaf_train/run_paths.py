@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from vmaf_train.config import TaskConfig
 from vmaf_train.errors import ConfigError
+from vmaf_train.interruption import Stopped
 
-__all__ = ["choose_run_dir", "default_output_dirs", "require_data_folders"]
+__all__ = ["choose_run_dir", "default_output_dirs", "require_data_folders", "stopped_line"]
 
 
 def default_output_dirs(
@@ -47,3 +52,27 @@ def require_data_folders(config: TaskConfig) -> None:
                 found="a file" if root.exists() else "nothing there",
                 next_step="correct --data",
             )
+
+
+def stopped_line(stop: Stopped, words: Sequence[str], run_dir: Path | None) -> str:
+    """Return what a stopped run says: which signal, and the whole command that goes on with it.
+
+    Args:
+        stop: the signal.
+        words: the command line of the run, the program's path first.
+        run_dir: the run's folder, for a program that has the option ``--run-dir``.
+    """
+    program = Path(words[0])
+    start = [os.fspath(program)]
+    if program.name == "__main__.py":
+        start = ["python", "-m", "vmaf_train"]
+    elif program.suffix == ".py":
+        start = ["python", *start]
+    elif (found := shutil.which(program.name)) and os.path.realpath(found) == os.path.realpath(program):
+        start = [program.name]
+    added = []
+    if run_dir is not None and not any(word.split("=")[0] == "--run-dir" for word in words):
+        added = ["--run-dir", os.fspath(run_dir)]
+    if "--resume" not in words:
+        added.append("--resume")
+    return f"stopped by {stop.signal.name}; go on with: {shlex.join([*start, *words[1:], *added])}"

@@ -1,0 +1,168 @@
+"""What a checkpoint holds: enough to go on as if the run had never stopped."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from vmaf_train.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from vmaf_train.config import TaskConfig, config_differences, default_values, recorded_config
+from vmaf_train.errors import ConfigError
+from vmaf_train.files import write_atomic
+from vmaf_train.run_record import EpochRecord
+from vmaf_train.task import DataSplits, Task
+
+__all__ = ["EpochPosition", "Learner", "TrainingState", "restore_state", "run_identity", "save_state"]
+
+
+@dataclass
+class EpochPosition:
+    """How far the epoch after the last whole one is.
+
+    Attributes:
+        step: optimiser steps taken in it.
+        loss_total: sum of their losses.
+        seconds: wall time spent in it.
+        random: states of torch's generators after the last step, the CPU's first; none at its start.
+    """
+
+    step: int = 0
+    loss_total: float = 0.0
+    seconds: float = 0.0
+    random: list[Tensor] = field(default_factory=list)
+
+
+@dataclass
+class TrainingState:
+    """What a run has come to, beside network and optimiser.
+
+    Attributes:
+        epoch: whole epochs, validation included.
+        steps: optimiser steps of the run.
+        seconds: wall time of the whole epochs.
+        history: a record for each of them.
+        resumed_at: whole epochs at each resumption.
+        best_epoch: the epoch of the best metric; None before the first.
+        best_value: its primary metric.
+        best_weights: its weights, on the CPU.
+        position: how far the next epoch is.
+    """
+
+    epoch: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    history: list[EpochRecord] = field(default_factory=list)
+    resumed_at: list[int] = field(default_factory=list)
+    best_epoch: int | None = None
+    best_value: float = -math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    position: EpochPosition = field(default_factory=EpochPosition)
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What an optimiser step changes."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    average: AveragedModel | None
+
+
+def run_identity(config: TaskConfig, splits: DataSplits, task: Task, loop_revision: int) -> dict[str, Any]:
+    """Return what must be equal for a checkpoint to belong to this run."""
+    return {
+        "config": recorded_config(config),
+        "data_digest": splits.provenance.digest,
+        "loop_revision": loop_revision,
+        "torch": torch.__version__,
+        "primary_metric": task.metric().primary,
+    }
+
+
+def save_state(run_dir: Path, identity: Mapping[str, Any], state: TrainingState, learner: Learner) -> None:
+    """Write a checkpoint, and a line of ``metrics.jsonl`` for each whole epoch, into the run folder.
+
+    Raises:
+        PublishError: the folder cannot be written; earlier checkpoints stay as they are.
+    """
+    position = state.position
+    values = {
+        "identity": json.dumps(identity, allow_nan=False),
+        "network": learner.network.state_dict(),
+        "optimiser": learner.optimiser.state_dict(),
+        "average": learner.average.state_dict() if learner.average is not None else None,
+        "steps": state.steps,
+        "seconds": state.seconds,
+        "history": [record.model_dump_json() for record in state.history],
+        "resumed_at": list(state.resumed_at),
+        "best_epoch": state.best_epoch,
+        "best_value": state.best_value,
+        "best_weights": state.best_weights,
+        "position": {
+            "step": position.step,
+            "loss_total": position.loss_total,
+            "seconds": position.seconds,
+            "random": list(position.random),
+        },
+    }
+    save_checkpoint(run_dir / "checkpoints", state.epoch, values, step=position.step)
+    lines = "".join(record.model_dump_json() + "\n" for record in state.history)
+    write_atomic(run_dir / "metrics.jsonl", lines)
+
+
+def restore_state(
+    run_dir: Path, identity: Mapping[str, Any], config: TaskConfig, learner: Learner
+) -> TrainingState:
+    """Put the newest checkpoint of ``run_dir`` into ``learner`` and return the state beside it.
+
+    Without a checkpoint nothing changes, and the state is that of a new run.
+
+    Raises:
+        ConfigError: the checkpoint is damaged, or of another config, data or code.
+    """
+    path = latest_checkpoint(run_dir / "checkpoints")
+    if path is None:
+        return TrainingState()
+    values = load_checkpoint(path)
+    recorded = json.loads(values["identity"])
+    differences = config_differences(recorded, identity, {"config": default_values(type(config))})
+    if differences:
+        raise ConfigError(
+            str(path),
+            expected="a checkpoint of the same config, data and code",
+            found="; ".join(differences),
+            next_step="undo the change, or start a new run",
+        )
+    try:
+        learner.network.load_state_dict(values["network"])
+        learner.optimiser.load_state_dict(values["optimiser"])
+        if learner.average is not None:
+            learner.average.load_state_dict(values["average"])
+        state = TrainingState(
+            epoch=values["epoch"],
+            steps=values["steps"],
+            seconds=values["seconds"],
+            history=[EpochRecord.model_validate_json(line) for line in values["history"]],
+            resumed_at=list(values["resumed_at"]),
+            best_epoch=values["best_epoch"],
+            best_value=values["best_value"],
+            best_weights=values["best_weights"],
+            # A run that was begun before positions were kept has none.
+            position=EpochPosition(**values.get("position", {})),
+        )
+    except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            str(path),
+            expected="a whole checkpoint of this run",
+            found=" ".join(str(error).split())[:200],
+            next_step="remove it to go back to the one before, or start a new run",
+        ) from error
+    return replace(state, resumed_at=[*state.resumed_at, state.epoch])
