@@ -6,6 +6,7 @@ Nothing here imports torch or onnx before a command needs it.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -289,6 +290,22 @@ def card(
                 next_step=f"run vmaf-train card {model_id}",
             )
     print(f"{model_id}: card and page are what the run record renders")
+
+
+@app.command()
+def new_task(
+    name: Annotated[str, typer.Argument(help="The task's name: lower-case words joined by _.")],
+    to: Annotated[Path | None, typer.Option(help="Folder to make; default NAME, here.")] = None,
+) -> None:
+    """Write the package of a new task: a whole one that learns, to be changed."""
+    from vmaf_train.new_task import write_new_task
+
+    folder = write_new_task(name, to)
+    print(f"{folder}: a package with the task {name}; next:")
+    print(f"    cd {shlex.quote(str(folder))}")
+    print("    pip install -e '.[test]'")
+    print(f"    vmaf-train run {name}")
+    print("    pytest")
 
 
 def main() -> NoReturn:

@@ -1,0 +1,50 @@
+"""What this program was built from, found without loading any of it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import vmaf_train
+
+__all__ = ["build_facts", "installed_version"]
+
+_PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
+_GIT_SECONDS = 5.0
+
+
+def build_facts() -> dict[str, str | None]:
+    """Return name to version: vmaf-train, its git commit, Python and the packages that decide a model.
+
+    ``commit`` is None outside a checkout; a package that is not installed is None too.
+    """
+    return {
+        "vmaf-train": vmaf_train.__version__,
+        "commit": _commit(Path(vmaf_train.__file__).resolve().parents[3]),
+        "python": platform.python_version(),
+        **{name: installed_version(name) for name in _PACKAGES},
+    }
+
+
+def installed_version(package: str) -> str | None:
+    """Return the version that the package's metadata states; None where it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _commit(checkout: Path) -> str | None:
+    """The checkout's commit, with ``+`` where tracked files differ from it."""
+    git = shutil.which("git")
+    if git is None or not (checkout / ".git").exists():
+        return None
+    command = [git, "-C", str(checkout), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GIT_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return ran.stdout.strip() or None
