@@ -19,6 +19,7 @@ import vmaf_train
 from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_config
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.errors import ConfigError, PublishError, VmafTrainError
+from vmaf_train.evaluation.command import eval_command
 from vmaf_train.interruption import Stopped
 from vmaf_train.pairs.commands import data_app
 from vmaf_train.prediction.commands import compare_signal, predict
@@ -36,6 +37,7 @@ app = typer.Typer(
 app.add_typer(data_app, name="data")
 app.command()(predict)
 app.command()(compare_signal)
+app.command("eval")(eval_command)
 
 ModelDir = Annotated[Path, typer.Option(help="Folder of registry.json and the models.")]
 DocsDir = Annotated[Path, typer.Option(help="Folder of the models' docs pages.")]

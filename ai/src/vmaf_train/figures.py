@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from vmaf_train.run_record import EpochRecord
 from vmaf_train.task import Panels
 
-__all__ = ["contact_sheet", "curves"]
+__all__ = ["blank_figure", "contact_sheet", "curves", "picture_bytes", "plain_style"]
 
 _GAP = 4
 
@@ -26,15 +27,8 @@ def curves(history: Sequence[EpochRecord], title: str, *, form: str) -> bytes:
         title: the heading.
         form: ``png`` or ``svg``.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context():
-        mpl.rcdefaults()  # a user's own style must not change the bytes
-        mpl.rcParams.update({"svg.hashsalt": "vmaf_train", "font.size": 10, "svg.fonttype": "none"})
-        figure = Figure(figsize=(8.0, 3.4), layout="constrained")
-        FigureCanvasAgg(figure)
+    with plain_style():
+        figure = blank_figure()
         left, right = figure.subplots(1, 2)
         epochs = [record.epoch for record in history]
         marker = "o" if len(epochs) < 3 else ""
@@ -50,14 +44,41 @@ def curves(history: Sequence[EpochRecord], title: str, *, form: str) -> bytes:
         if names:
             right.legend(frameon=False)
         for axes in (left, right):
-            axes.grid(visible=True, alpha=0.3)
             axes.xaxis.get_major_locator().set_params(integer=True)
-            for side in ("top", "right"):
-                axes.spines[side].set_visible(False)
         figure.suptitle(title)
-        buffer = io.BytesIO()
-        metadata: dict[str, Any] = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
-        figure.savefig(buffer, format=form, dpi=120, metadata=metadata)
+        return picture_bytes(figure, form)
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw alike whatever style the user has, so that the same numbers give the same bytes."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update({"svg.hashsalt": "vmaf_train", "font.size": 10, "svg.fonttype": "none"})
+        yield
+
+
+def blank_figure() -> Any:
+    """Return an empty matplotlib figure with room for two charts beside each other."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.0, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def picture_bytes(figure: Any, form: str) -> bytes:
+    """Return a figure as the bytes of a ``png`` or ``svg`` file, each of its charts tidied."""
+    for axes in figure.axes:
+        axes.grid(visible=True, alpha=0.3)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    buffer = io.BytesIO()
+    metadata: dict[str, Any] = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
+    figure.savefig(buffer, format=form, dpi=120, metadata=metadata)
     return buffer.getvalue()
 
 

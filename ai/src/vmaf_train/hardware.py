@@ -8,7 +8,6 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -17,6 +16,7 @@ from torch import Tensor
 import vmaf_train
 from vmaf_train.config import FitConfig
 from vmaf_train.errors import ConfigError
+from vmaf_train.processor import processor_name
 from vmaf_train.run_record import EnvironmentRecord
 
 __all__ = [
@@ -115,17 +115,6 @@ def reproducible_arithmetic(hardware: Hardware, *, deterministic: bool) -> Itera
             torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]
 
 
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
 def environment_record(hardware: Hardware, processes: int = 1) -> EnvironmentRecord:
     """Return versions and machine for the run record; no host, user or path."""
     return EnvironmentRecord(
@@ -134,9 +123,9 @@ def environment_record(hardware: Hardware, processes: int = 1) -> EnvironmentRec
         torch=torch.__version__,
         onnx=importlib.metadata.version("onnx"),
         onnxruntime=importlib.metadata.version("onnxruntime"),
-        processor=_processor(),
+        processor=processor_name(),
         device=hardware.device,
-        device_name=torch.cuda.get_device_name() if hardware.device == "cuda" else _processor(),
+        device_name=torch.cuda.get_device_name() if hardware.device == "cuda" else processor_name(),
         precision=hardware.precision,
         threads=hardware.threads,
         processes=processes,

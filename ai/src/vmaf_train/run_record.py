@@ -21,6 +21,7 @@ __all__ = [
     "Evaluation",
     "ExportRecord",
     "Figure",
+    "FrameCost",
     "GateRecord",
     "ModelKind",
     "ParityProbe",
@@ -213,6 +214,24 @@ class Figure(Record):
     high: float | None = None
 
 
+class FrameCost(Record):
+    """What one frame at a time costs on a CPU, nothing else running beside it."""
+
+    width: int = Field(gt=0)
+    """Of the frames in pixels; the median where they differ."""
+    height: int = Field(gt=0)
+    frames: int = Field(gt=0)
+    """How many runs were timed, after one that was not."""
+    processor: str
+    threads: int = Field(ge=0)
+    """Threads of the runtime; 0 is one per processor."""
+    median_seconds: float = Field(ge=0)
+    p95_seconds: float | None = Field(default=None, ge=0)
+    """The 95th percentile; none for a few frames."""
+    peak_bytes: int | None = Field(default=None, gt=0)
+    """Resident memory of a process that does only this, at its highest."""
+
+
 class Evaluation(Record):
     """An external test of the shipped file, attached after the run."""
 
@@ -227,6 +246,7 @@ class Evaluation(Record):
     """The file that was measured."""
     licence: str
     metrics: dict[str, Figure]
+    costs: tuple[FrameCost, ...] = ()
     notes: str = ""
 
 

@@ -5,12 +5,12 @@ Everything heavy is imported inside the commands, so that help costs nothing.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from vmaf_train.progress import progress_bar
 
 __all__ = ["data_app"]
 
@@ -50,13 +50,13 @@ def inspect_command(
 
     listing = join_sets([find_pairs(root, layout) for root in roots])
     test = None if against is None else find_pairs(against).pairs
-    with _progress("inspecting") as told:
+    with progress_bar("inspecting") as told:
         inspection = inspect_pairs(
             listing, workers=workers, findings_cache=findings_path(listing.root, cache_dir), progress=told
         )
     leaks = None
     if test is not None:
-        with _progress("comparing") as told:
+        with progress_bar("comparing") as told:
             leaks = find_leaks(inspection.kept, test, workers=workers, progress=told)
     if sheet is not None:
         contact_sheet(inspection, sheet)
@@ -80,7 +80,7 @@ def fetch_command(
     from vmaf_train.pairs.fetch import fetch_corpus
     from vmaf_train.pairs.reports import fetched_dict, fetched_table
 
-    with _progress(f"fetching {name}", of_bytes=True) as told:
+    with progress_bar(f"fetching {name}", of_bytes=True) as told:
         fetched = fetch_corpus(name, to, url=url, sha256=sha256, progress=told)
     if as_json:
         _print_json(fetched_dict(fetched))
@@ -119,20 +119,6 @@ def clear_command(
     else:
         size = sum(entry.size for entry in removed) / 2**20
         typer.echo(f"removed {len(removed)} entries, {size:.1f} MiB")
-
-
-@contextlib.contextmanager
-def _progress(what: str, *, of_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error where that is a terminal, and nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    amount = DownloadColumn() if of_bytes else MofNCompleteColumn()
-    console = Console(stderr=True)
-    columns = ("{task.description}", BarColumn(), amount, TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
 def _print(renderable: Any) -> None:

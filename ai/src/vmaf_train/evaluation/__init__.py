@@ -1,0 +1,1 @@
+"""A model file against pictures and their truth: measures, intervals, curves, what they cost."""

@@ -1,0 +1,74 @@
+"""Results put into the run record of the registered model that they were measured on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from vmaf_train.errors import ConfigError
+from vmaf_train.publish import republish_card
+from vmaf_train.registry import REGISTRY_NAME, load_registry, load_sidecar
+from vmaf_train.run_record import Evaluation, RunRecord
+from vmaf_train.staging import finish_interrupted
+
+__all__ = ["attach", "require_registered"]
+
+
+def require_registered(model_dir: Path, docs_dir: Path, model_id: str, digests: Sequence[str]) -> str:
+    """Return the SHA-256 of the registered file, after finding it among the files to evaluate.
+
+    Args:
+        model_dir: the registry's folder.
+        docs_dir: the folder of docs pages.
+        model_id: the model to append to.
+        digests: SHA-256 of each file to evaluate.
+
+    Raises:
+        ConfigError: no such model, or none of the files is the one that its record describes.
+        PublishError: registry or sidecar is damaged.
+    """
+    finish_interrupted(model_dir, docs_dir)
+    export = _record(model_dir, model_id).export
+    if export is None or export.sha256 not in digests:
+        raise ConfigError(
+            f"results for model {model_id}",
+            expected=f"the file that its record describes, sha256 {export.sha256 if export else 'none'}",
+            found=", ".join(digests),
+            next_step=f"evaluate {model_dir / f'{model_id}.onnx'}",
+        )
+    return export.sha256
+
+
+def attach(
+    model_dir: Path, docs_dir: Path, model_id: str, evaluations: Sequence[Evaluation]
+) -> tuple[Path, ...]:
+    """Add evaluations to a model's record and write sidecar, card, page and index anew.
+
+    An earlier evaluation of the same set by the same protocol is replaced.
+
+    Returns:
+        the files written.
+
+    Raises:
+        ConfigError: the model is gone, or an evaluation is of other bytes than its record's.
+        PublishError: the registry is damaged or locked, or its folder cannot be written.
+    """
+    record = _record(model_dir, model_id)
+    require_registered(model_dir, docs_dir, model_id, [evaluation.model_sha256 for evaluation in evaluations])
+    new = {(evaluation.dataset, evaluation.protocol) for evaluation in evaluations}
+    kept = [old for old in record.evaluations if (old.dataset, old.protocol) not in new]
+    extended = record.model_copy(update={"evaluations": (*kept, *evaluations)})
+    return republish_card(model_dir, docs_dir, RunRecord.model_validate(extended.model_dump()))
+
+
+def _record(model_dir: Path, model_id: str) -> RunRecord:
+    registry = load_registry(model_dir)
+    if registry.entry(model_id) is None:
+        known = ", ".join(entry.id for entry in registry.models) or "none"
+        raise ConfigError(
+            f"model {model_id}",
+            expected=f"a row of {model_dir / REGISTRY_NAME}",
+            found=f"these: {known}",
+            next_step="give one of them, or another --model-dir",
+        )
+    return load_sidecar(model_dir, model_id).record
