@@ -21,7 +21,8 @@ def test_a_short_side_scales_the_frame_and_the_map_comes_back(short_side: int, s
     assert feed.frame(PICTURE).shape == (*size, 3)
     values = np.random.default_rng(0).random(size).astype(np.float32)
     native = feed.native(values, 41, 63)
-    assert (native.shape, native.dtype) == ((41, 63), np.float32)
+    assert native.shape == (41, 63)
+    assert native.dtype == np.float32
     assert 0 <= native.min() <= native.max() <= 1
     assert native.mean() == pytest.approx(values.mean(), abs=0.01)
     assert np.array_equal(feed.native(np.ones(size, dtype=np.float32), 41, 63), np.ones((41, 63)))

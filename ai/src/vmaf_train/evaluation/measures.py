@@ -24,7 +24,7 @@ LEVELS = 256
 """The thresholds of all curves: level / 255, level 0 to 255."""
 
 BETA_SQUARED = 0.3
-"""Weight of recall in F, as Achanta et al., "Frequency-tuned Salient Region Detection", 2009."""
+"""Weight of recall against precision in F, as Achanta et al., CVPR 2009, chose it."""
 
 Truth = NDArray[np.bool_]
 Values = NDArray[np.float64]
