@@ -6,21 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from vmaf_train.evaluation.blocks import block_means, measure_blocks
-
-
-def test_a_block_is_the_mean_of_its_pixels_and_one_cut_off_of_those_it_has() -> None:
-    values = np.arange(5 * 7, dtype=np.float32).reshape(5, 7)
-    means = block_means(values, 4)
-    assert means.shape == (2, 2)
-    assert means[0, 0] == values[:4, :4].mean()
-    assert means[0, 1] == values[:4, 4:].mean()
-    assert means[1, 0] == values[4:, :4].mean()
-    assert means[1, 1] == values[4:, 4:].mean()
-
-
-def test_a_frame_smaller_than_a_block_is_one_block() -> None:
-    assert block_means(np.ones((3, 5), dtype=np.bool_), 64).tolist() == [[1.0]]
+from vmaf_train.evaluation.blocks import measure_blocks
+from vmaf_train.map_figures import block_means
 
 
 def test_overlap_counts_blocks_of_which_at_least_half_is_shown() -> None:

@@ -10,18 +10,10 @@ from evaluation.made_models import Answers, opened, toy_pairs
 from pairs.made_files import put_pair
 from vmaf_train.errors import ContractError
 from vmaf_train.evaluation.feed import Feed
-from vmaf_train.evaluation.steadiness import PAN_FRAMES, map_change, steadiness
+from vmaf_train.evaluation.steadiness import PAN_FRAMES, steadiness
 from vmaf_train.frames import rgb_to_tensor
+from vmaf_train.map_figures import map_change
 from vmaf_train.pairs import decode_image, find_pairs
-
-
-def test_a_change_is_the_mean_absolute_difference() -> None:
-    before = np.array([[0, 1], [0.5, 0.5]], dtype=np.float32)
-    after = np.array([[0, 0.5], [0.5, 1]], dtype=np.float32)
-    assert map_change(before, after) == 0.25
-    assert map_change(before, before) == 0.0
-    with pytest.raises(ValueError, match="shapes"):
-        map_change(before, after[:1])
 
 
 def test_a_model_of_single_pixels_keeps_still_under_a_pan_and_not_under_noise(tmp_path: Path) -> None:

@@ -6,23 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.prediction.blocks import OffsetRange, block_means, parse_offset_range
-
-
-def test_a_block_that_the_edge_cuts_counts_the_pixels_that_are_there() -> None:
-    values = (np.arange(5 * 7) / 35).astype(np.float32).reshape(5, 7)
-    means = block_means(values, 4)
-    assert means.shape == (2, 2)
-    expected = [
-        [values[:4, :4].mean(), values[:4, 4:].mean()],
-        [values[4:, :4].mean(), values[4:, 4:].mean()],
-    ]
-    np.testing.assert_allclose(means, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("block", [16, 64])
-def test_a_frame_smaller_than_a_block_is_one_block(block: int) -> None:
-    assert block_means(np.full((1, 1), 0.25, np.float32), block).tolist() == [[0.25]]
+from vmaf_train.prediction.blocks import OffsetRange, parse_offset_range
 
 
 def test_the_average_block_keeps_its_quantiser_and_one_above_it_gets_a_finer_one() -> None:

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmaf_train.evaluation.measures import IOU_THRESHOLD, iou
+from vmaf_train.map_figures import block_means
 
-__all__ = ["BLOCK_SIZES", "BlockMeasures", "block_means", "measure_blocks"]
+__all__ = ["BLOCK_SIZES", "BlockMeasures", "measure_blocks"]
 
 BLOCK_SIZES = (16, 64)
 """Sides of the macroblock of H.264 and of the largest coding unit of HEVC."""
@@ -28,19 +29,6 @@ class BlockMeasures:
 
     iou: float
     rank: float
-
-
-def block_means(values: NDArray[np.generic], side: int) -> NDArray[np.float64]:
-    """Return the mean of each block ``[ceil(H / side), ceil(W / side)]``, from the top left.
-
-    A block that the frame cuts off is the mean of the pixels that it has.
-    """
-    height, width = values.shape
-    rows, columns = np.arange(0, height, side), np.arange(0, width, side)
-    sums = np.add.reduceat(np.add.reduceat(values.astype(np.float64), rows, axis=0), columns, axis=1)
-    tall, wide = np.diff(rows, append=height), np.diff(columns, append=width)
-    means: NDArray[np.float64] = sums / np.outer(tall, wide)
-    return means
 
 
 def measure_blocks(values: NDArray[np.floating], truth: NDArray[np.bool_], side: int) -> BlockMeasures:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from vmaf_train.errors import ContractError
 from vmaf_train.evaluation.feed import Feed
 from vmaf_train.frames import rgb_to_tensor
+from vmaf_train.map_figures import map_change
 from vmaf_train.onnx_session import MapModel
 from vmaf_train.pairs import Pair, decode_image
 
-__all__ = ["PAN_FRAMES", "map_change", "steadiness"]
+__all__ = ["PAN_FRAMES", "steadiness"]
 
 PAN_FRAMES = 10
 """Frames of a pan by one pixel each."""
@@ -22,17 +23,6 @@ _SEED = 42
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
-
-
-def map_change(before: Map, after: Map) -> float:
-    """Return the mean absolute difference of two maps of one shape, 0..1.
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    if before.shape != after.shape:
-        raise ValueError(f"maps of shapes {before.shape} and {after.shape}")
-    return float(np.abs(after.astype(np.float64) - before).mean())
 
 
 def steadiness(
@@ -45,7 +35,7 @@ def steadiness(
 
     Each picture becomes short clips: noise of one level up or down on each sample, seeded; and
     ``PAN_FRAMES`` windows that move by one pixel, whose maps are compared where they show the same.
-    ``map`` is :func:`map_change`, ``mean`` the change of the map's mean. NaN for a picture that is
+    ``map`` is ``map_figures.map_change``, ``mean`` the change of the map's mean. NaN for a picture that is
     too narrow to pan.
 
     Raises:

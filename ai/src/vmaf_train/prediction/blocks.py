@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.onnx_session import Floats
 
-__all__ = ["OffsetRange", "block_means", "parse_offset_range"]
+__all__ = ["OffsetRange", "parse_offset_range"]
 
 MAX_OFFSET = 51
 """Steps that H.264 and HEVC count their quantiser in."""
@@ -70,24 +69,3 @@ def parse_offset_range(text: str) -> OffsetRange:
             next_step="give for instance -6:6",
         )
     return found
-
-
-def block_means(values: Floats, block: int) -> NDArray[np.float64]:
-    """Return the mean of each block of a map.
-
-    Args:
-        values: float32 ``[H, W]``.
-        block: side of a square block in pixels.
-
-    Returns:
-        float64 ``[ceil(H / block), ceil(W / block)]``; a block that the frame's edge cuts counts the
-        pixels that are there.
-    """
-    height, width = values.shape
-    tops, lefts = np.arange(0, height, block), np.arange(0, width, block)
-    sums = np.add.reduceat(values.astype(np.float64), tops, axis=0)
-    sums = np.add.reduceat(sums, lefts, axis=1)
-    tall = np.minimum(block, height - tops)
-    wide = np.minimum(block, width - lefts)
-    means: NDArray[np.float64] = sums / (tall[:, None] * wide[None, :])
-    return means

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmaf_train.errors import ConfigError
+from vmaf_train.map_figures import block_means
 from vmaf_train.onnx_session import Floats
-from vmaf_train.prediction.blocks import MAX_OFFSET, OffsetRange, block_means
+from vmaf_train.prediction.blocks import MAX_OFFSET, OffsetRange
 
 __all__ = ["BLOCKS_OF", "RoiForm", "RoiTarget", "RoiWriter", "parse_roi_target"]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from vmaf_train.errors import DataError
 from vmaf_train.frames import Bytes, map_mean, rgb_to_tensor, yuv_to_rgb
+from vmaf_train.map_figures import map_change
 from vmaf_train.onnx_session import Floats, MapModel
 from vmaf_train.prediction.clip import Clip
 
@@ -141,7 +142,7 @@ def see(models: Sequence[MapModel], clip: Clip, limit: int | None = None) -> Gen
 def _change(before: Floats | None, now: Floats) -> float | None:
     if before is None or before.shape != now.shape:
         return None
-    return float(np.abs(now - before).mean(dtype=np.float64))
+    return map_change(before, now)
 
 
 def summarise(signals: Sequence[FrameSignal]) -> SeriesSummary:
