@@ -23,7 +23,10 @@ def resized(min_area: float = 0.4, max_stretch: float = 1.33, flip: float = 0.5)
 def disc_picture(height: int = 64, width: int = 96) -> tuple[np.ndarray, np.ndarray]:
     rows, columns = np.mgrid[:height, :width]
     mask = ((rows - 30) ** 2 + (columns - 40) ** 2 < 20**2).astype(np.uint8)
-    return np.repeat(mask[..., None] * 255, 3, axis=2), mask
+    image = np.repeat(mask[..., None] * 255, 3, axis=2)
+    for plane in (image, mask):  # as the decoded cache gives them
+        plane.flags.writeable = False
+    return image, mask
 
 
 @pytest.mark.parametrize("draw", range(8))

@@ -56,8 +56,9 @@ def _random_box(
 
 def _resized(picture: Picture, side: int) -> Picture:
     """Resize uint8 ``[h, w]`` or ``[h, w, C]`` to a square, with antialiasing."""
-    # A view with the channels first keeps the memory as it is, which the uint8 kernel wants.
-    planes = torch.from_numpy(picture if picture.ndim == 3 else picture[..., None]).permute(2, 0, 1)[None]
+    # A copy, since decoded pictures are read-only; channels last, which the uint8 kernel wants.
+    copied = np.array(picture).reshape(*picture.shape[:2], -1)
+    planes = torch.from_numpy(copied).permute(2, 0, 1)[None]
     resized = functional.interpolate(planes, size=(side, side), mode="bilinear", antialias=True)
     found: Picture = resized[0].permute(1, 2, 0).numpy()
     return found.reshape(side, side, *picture.shape[2:])
