@@ -149,6 +149,7 @@ def test_a_changed_file_is_named(folders: Folders, name: str, old: bytes, new: b
         ({"onnx": "b.onnx"}, "a: onnx is 'b.onnx' in its row"),
         ({"quant_mode": "int8"}, "a: quant_mode is 'int8' in its row, 'fp32' in its sidecar"),
         ({"int8_sha256": "0" * 64}, "a: a.int8.onnx is missing"),
+        ({"int8_sha256": "0" * 64}, "a: int8_sha256 is '0000"),
     ],
 )
 def test_a_row_that_was_edited_by_hand_is_named(

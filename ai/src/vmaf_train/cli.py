@@ -310,6 +310,47 @@ def new_task(
     print("    pytest")
 
 
+@app.command()
+def quantise(
+    model_id: Annotated[str, typer.Argument(metavar="ID", help="Name of a registered model.")],
+    data: Annotated[Path | None, typer.Option(help="The folder it was trained on.")] = None,
+    calibration: Annotated[
+        int, typer.Option(min=1, help="Training samples to read ranges of values from.")
+    ] = 256,
+    max_fall: Annotated[
+        float, typer.Option(min=0.0, help="The most that the primary metric may fall.")
+    ] = 0.005,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of a timed run.")] = 2,
+    model_dir: ModelDir = _MODEL_DIR,
+    docs_dir: DocsDir = _DOCS_DIR,
+) -> None:
+    """Make a registered model's 8-bit form, measure it, and ship it beside the model if it holds."""
+    from vmaf_train.registry import load_model
+
+    plugin = load_task(load_model(model_dir, model_id)[0].task)
+
+    from vmaf_train.quantise import quantise as make
+    from vmaf_train.report import ConsoleReporter, closing_reporter
+
+    console = Console()
+    with closing_reporter(ConsoleReporter(console)) as reporter:
+        record = make(
+            plugin,
+            model_id,
+            data,
+            model_dir=model_dir,
+            docs_dir=docs_dir,
+            calibration=calibration,
+            max_fall=max_fall,
+            threads=threads,
+            reporter=reporter,
+        )
+    from vmaf_train.summary import quantised_table
+
+    console.print(quantised_table(record), markup=False)
+    console.print(f"model: {model_dir / model_id}.int8.onnx", highlight=False, soft_wrap=True)
+
+
 def main() -> NoReturn:
     """Run the command line and leave with its exit code: 0 done, 1 failed, 2 usage, 3 gate."""
     try:

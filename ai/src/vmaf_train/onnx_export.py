@@ -24,7 +24,17 @@ from vmaf_train.op_allowlist import Allowlist, AllowlistReport, check_graph
 from vmaf_train.run_record import ExportRecord, ParityProbe, TensorRecord
 from vmaf_train.task import ExportSpec, TensorSpec
 
-__all__ = ["ExportedModel", "check_contract", "check_parity", "export_onnx", "record_export", "run_onnx"]
+__all__ = [
+    "ExportedModel",
+    "check_contract",
+    "check_parity",
+    "export_onnx",
+    "normalise_model",
+    "open_session",
+    "record_export",
+    "run_onnx",
+    "tensor_shape",
+]
 
 IR_VERSION = 8
 """The file format that came with opset 17; every runtime that knows the opset reads it."""
@@ -62,7 +72,7 @@ def export_onnx(
     shipped = spec.shipped(copy.deepcopy(network).to("cpu", torch.float32)).eval()
     shipped = shipped.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     height, width = spec.probe_sizes[-1]
-    example = torch.zeros(_shape(spec.input, height, width))
+    example = torch.zeros(tensor_shape(spec.input, height, width))
     free = {
         axis: torch.export.Dim.DYNAMIC for axis, name in enumerate(spec.input.axes) if isinstance(name, str)
     }
@@ -101,7 +111,7 @@ def export_onnx(
             found=f"{type(error).__name__}: {reason[0]}",
             next_step="change the network's forward",
         ) from error
-    _normalise(model, spec)
+    normalise_model(model, spec)
     data = model.SerializeToString(deterministic=True)
     return ExportedModel(data, check_contract(data, spec, config, allowlist))
 
@@ -122,14 +132,14 @@ def _quiet_exporter() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _shape(spec: TensorSpec, height: int, width: int) -> tuple[int, ...]:
-    """Sizes of a tensor for one frame size: the first free axis is height, the second width."""
+def tensor_shape(spec: TensorSpec, height: int, width: int) -> tuple[int, ...]:
+    """Return a tensor's sizes for one frame size: the first free axis is height, the second width."""
     free = iter((height, width))
     return tuple(next(free) if isinstance(axis, str) else axis for axis in spec.axes)
 
 
-def _normalise(model: onnx.ModelProto, spec: ExportSpec) -> None:
-    """Remove whatever depends on the machine or the moment, and fix the rest."""
+def normalise_model(model: onnx.ModelProto, spec: ExportSpec) -> None:
+    """Remove whatever depends on the machine or the moment from ``model``, in place, and fix the rest."""
     model.ir_version = IR_VERSION
     model.producer_name, model.producer_version = PRODUCER, PRODUCER_VERSION
     model.domain, model.model_version = "", 0
@@ -215,12 +225,13 @@ def check_contract(
 
 def run_onnx(data: bytes, batch: NDArray[np.float32], threads: int = 0) -> NDArray[np.float32]:
     """Return the only output of the model in ``data`` for its only input, on the CPU."""
-    session = _session(data, threads)
+    session = open_session(data, threads)
     (output,) = session.run(None, {session.get_inputs()[0].name: batch})
     return np.asarray(output)
 
 
-def _session(data: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
+def open_session(data: bytes, threads: int = 0) -> onnxruntime.InferenceSession:
+    """Return a session on the CPU for the model in ``data``; 0 threads takes one per processor."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
@@ -231,11 +242,11 @@ def _probe_inputs(spec: ExportSpec, real: Sequence[Tensor]) -> Iterator[tuple[st
     """Yield (kind, input): every probe size, many seeds at one size, extremes, real samples."""
     generator = torch.Generator().manual_seed(20170721)
     for height, width in spec.probe_sizes:
-        shape = _shape(spec.input, height, width)
+        shape = tensor_shape(spec.input, height, width)
         yield "normal", torch.randn(shape, generator=generator)
         # Black and white pictures lie near -2.1 and 2.7 after ImageNet normalisation.
         yield "extremes", torch.randint(0, 2, shape, generator=generator).float() * 4.8 - 2.1
-    shape = _shape(spec.input, *spec.probe_sizes[len(spec.probe_sizes) // 2])
+    shape = tensor_shape(spec.input, *spec.probe_sizes[len(spec.probe_sizes) // 2])
     for _ in range(_SEEDED_INPUTS):
         yield "normal", torch.randn(shape, generator=generator)
     yield "lowest", torch.full(shape, -2.2)
@@ -265,7 +276,7 @@ def check_parity(
             nothing.
     """
     shipped = spec.shipped(copy.deepcopy(network).to("cpu", torch.float32)).eval()
-    session = _session(data)
+    session = open_session(data)
     worst: dict[tuple[int, int, str], ParityProbe] = {}
     for kind, batch in _probe_inputs(spec, real):
         height, width = int(batch.shape[-2]), int(batch.shape[-1])
@@ -273,7 +284,7 @@ def check_parity(
         with torch.inference_mode():
             reference = shipped(batch).numpy()
         (found,) = session.run([spec.output.name], {spec.input.name: batch.numpy()})
-        expected_shape = _shape(spec.output, height, width)
+        expected_shape = tensor_shape(spec.output, height, width)
         if found.shape != expected_shape or reference.shape != expected_shape:
             raise ContractError(
                 where,

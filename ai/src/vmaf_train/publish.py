@@ -33,6 +33,7 @@ __all__ = [
     "expected_texts",
     "publish_failure",
     "publish_model",
+    "publish_quantised",
     "republish_card",
 ]
 
@@ -146,11 +147,33 @@ def publish_model(
 def republish_card(model_dir: Path, docs_dir: Path, record: RunRecord) -> tuple[Path, ...]:
     """Write sidecar, card, page, index and row of a registered model anew from ``record``.
 
-    What a row may hold beside the record, a quantised file, stays.
-
     Raises:
         PublishError: the model is not registered, or the record is of another file.
     """
+    return _renew(model_dir, docs_dir, record, {})
+
+
+def publish_quantised(
+    model_dir: Path, docs_dir: Path, record: RunRecord, quantised: bytes
+) -> tuple[Path, ...]:
+    """Put the 8-bit form of a registered model beside it, and all texts that speak of it.
+
+    Raises:
+        PublishError: the model is not registered, or record and bytes are of other files.
+    """
+    if record.quantised is None or sha256_bytes(quantised) != record.quantised.sha256:
+        raise PublishError(
+            f"{record.id}.int8.onnx",
+            expected="the recorded bytes",
+            found=f"sha256 {sha256_bytes(quantised)[:12]}",
+            next_step="quantise the model again",
+        )
+    return _renew(model_dir, docs_dir, record, {model_dir / f"{record.id}.int8.onnx": quantised})
+
+
+def _renew(
+    model_dir: Path, docs_dir: Path, record: RunRecord, files: Mapping[Path, bytes]
+) -> tuple[Path, ...]:
     with publish_lock(model_dir):
         finish_staged(model_dir, docs_dir)
         entry = load_registry(model_dir).entry(record.id)
@@ -161,8 +184,7 @@ def republish_card(model_dir: Path, docs_dir: Path, record: RunRecord) -> tuple[
                 found="no such row" if entry is None else "a record of other bytes",
                 next_step="publish the model first",
             )
-        added = {"quant_mode": entry.quant_mode, "int8_sha256": entry.int8_sha256}
-        files = _texts(record, _entry(record).model_copy(update=added), model_dir, docs_dir)
+        files = {**files, **_texts(record, _entry(record), model_dir, docs_dir)}
         stage_files(model_dir, docs_dir, files)
         finish_staged(model_dir, docs_dir)
     return tuple(files)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from vmaf_train.config import MODEL_ID_PATTERN
 from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import PublishError
-from vmaf_train.files import dump_json
+from vmaf_train.files import dump_json, sha256_bytes
 from vmaf_train.run_record import ModelKind, RunRecord, Sha256
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ModelEntry",
     "Registry",
     "Sidecar",
+    "load_model",
     "load_registry",
     "load_sidecar",
     "registry_entry",
@@ -84,7 +85,7 @@ class ModelEntry(_Part):
     smoke: bool = False
     """True for a model that proves the machinery and is not for use."""
     quant_mode: QuantMode = "fp32"
-    """Number format of the weights."""
+    """int8 where a quantised file ships beside the float one."""
     int8_sha256: Sha256 | None = None
     """SHA-256 of the quantised file ``<id>.int8.onnx``, where one ships."""
 
@@ -211,6 +212,33 @@ def load_sidecar(model_dir: Path, model_id: str) -> Sidecar:
     return _load(model_dir / f"{model_id}.json", Sidecar)
 
 
+def load_model(model_dir: Path, model_id: str) -> tuple[RunRecord, bytes]:
+    """Return the run record and the bytes of a registered model, the bytes as its row states them.
+
+    Raises:
+        PublishError: the model is not registered, its sidecar is damaged, or the file is missing or
+            of other bytes.
+    """
+    entry = load_registry(model_dir).entry(model_id)
+    path = model_dir / f"{model_id}.onnx"
+    found = "no such row"
+    if entry is not None:
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            found = error.strerror or str(error)
+        else:
+            if sha256_bytes(data) == entry.sha256:
+                return load_sidecar(model_dir, model_id).record, data
+            found = f"sha256 {sha256_bytes(data)[:12]}"
+    raise PublishError(
+        str(path),
+        expected=f"the file of a row of {model_dir / REGISTRY_NAME}",
+        found=found,
+        next_step="see vmaf-train verify",
+    )
+
+
 def registry_text(registry: Registry) -> str:
     """Return the registry as JSON, its rows sorted by id, absent options left out.
 
@@ -268,6 +296,8 @@ def registry_entry(record: RunRecord) -> ModelEntry:
         description=record.card.title,
         notes=_notes(record),
         smoke=record.smoke,
+        quant_mode="int8" if record.quantised else "fp32",
+        int8_sha256=record.quantised.sha256 if record.quantised else None,
     )
 
 

@@ -206,6 +206,30 @@ class ExportRecord(Record):
         return max(probe.max_abs_diff for probe in self.parity)
 
 
+class QuantisedRecord(Record):
+    """The 8-bit form of the file, measured as a file on the held-out samples."""
+
+    sha256: Sha256
+    size_bytes: int = Field(gt=0)
+    method: str
+    """How it was made, in a few words."""
+    calibration: int = Field(gt=0)
+    """Training samples that the ranges were read from."""
+    ops: tuple[str, ...]
+    metric: str
+    samples: int = Field(gt=0)
+    """Held-out samples that both forms were measured on."""
+    float_value: float
+    """The metric of the float file."""
+    int8_value: float
+    """The metric of the 8-bit file."""
+    max_fall: float = Field(ge=0)
+    """The most that the metric was allowed to fall."""
+    milliseconds: dict[str, tuple[float, float]]
+    """Median time of a frame, float and 8-bit, by HxW."""
+    threads: int = Field(ge=1)
+
+
 class Figure(Record):
     """A measured value with its interval, where one was computed."""
 
@@ -289,4 +313,6 @@ class RunRecord(Record):
     export: ExportRecord | None
     """None when the gate was not met: no file was made."""
     card: CardText
+    quantised: QuantisedRecord | None = None
+    """The 8-bit form, where one ships beside the file."""
     evaluations: tuple[Evaluation, ...] = ()

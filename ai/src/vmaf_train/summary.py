@@ -6,7 +6,7 @@ from rich.table import Table
 
 from vmaf_train.run_record import RunRecord
 
-__all__ = ["summary_table"]
+__all__ = ["quantised_table", "summary_table"]
 
 
 def summary_table(record: RunRecord) -> Table:
@@ -27,4 +27,21 @@ def summary_table(record: RunRecord) -> Table:
         table.add_row("operators", ", ".join(export.ops))
         table.add_row("worst parity", f"{export.worst_parity:.1e} (limit {export.parity_limit:g})")
         table.add_row("sha256", export.sha256)
+    return table
+
+
+def quantised_table(record: RunRecord) -> Table:
+    """Return the figures of the float file and of its 8-bit form side by side."""
+    small, export = record.quantised, record.export
+    table = Table(
+        "figure", "float32", "8-bit", box=None, pad_edge=False, title=record.id, title_justify="left"
+    )
+    if small is None or export is None:
+        return table
+    table.add_row(
+        f"{small.metric} over {small.samples} samples", f"{small.float_value:.4f}", f"{small.int8_value:.4f}"
+    )
+    table.add_row("bytes", f"{export.size_bytes:,}", f"{small.size_bytes:,}")
+    for size, (before, after) in small.milliseconds.items():
+        table.add_row(f"ms at {size}, {small.threads} threads", f"{before:.2f}", f"{after:.2f}")
     return table

@@ -112,6 +112,8 @@ class ExportSpec:
         size_multiple: H and W must be multiples of this.
         min_size: least H and W.
         input_contract: what the reader must do to a frame before feeding it, name to rule.
+        metric_input: turns the file's output into what the task's metric takes, for instance a
+            probability back into a logit; so that a file can be measured as a network is.
     """
 
     input: TensorSpec
@@ -123,6 +125,7 @@ class ExportSpec:
     size_multiple: int = 1
     min_size: int = 1
     input_contract: Mapping[str, str] = field(default_factory=dict)
+    metric_input: Callable[[Tensor], Tensor] = lambda output: output
 
 
 class Task(Protocol):

@@ -88,9 +88,7 @@ def _sidecar_problems(model_dir: Path, docs_dir: Path, entry: ModelEntry) -> lis
             f"{entry.id}: quant_mode is {entry.quant_mode!r} in its row, "
             f"{sidecar.quant_mode!r} in its sidecar"
         )
-    # What was added to a row later, such as a quantised file, is not in the record of the run.
-    wanted = row.model_dump(exclude={"quant_mode", "int8_sha256"})
-    for key, value in wanted.items():
+    for key, value in row.model_dump().items():
         if getattr(entry, key) != value:
             problems.append(
                 f"{entry.id}: {key} is {getattr(entry, key)!r} in its row, {value!r} by its record"

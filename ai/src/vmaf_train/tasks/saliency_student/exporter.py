@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
@@ -38,6 +39,7 @@ def saliency_export_spec(config: ModelConfig) -> ExportSpec:
             output=TensorSpec("saliency_map", (1, 1, "H", "W")),
             probe_sizes=_ANY_SIZE_PROBES,
             shipped=_with_sigmoid,
+            metric_input=torch.logit,
             ops=_FIXED_SCALE_OPS,
             output_range=(0.0, 1.0),
             input_contract=INPUT_CONTRACT,
@@ -48,6 +50,7 @@ def saliency_export_spec(config: ModelConfig) -> ExportSpec:
         output=TensorSpec("saliency_map", (1, 1, "H", "W")),
         probe_sizes=_PROBES,
         shipped=_with_sigmoid,
+        metric_input=torch.logit,
         ops=_OPS if transposed else (_OPS - {"ConvTranspose"}) | {"Resize"},
         output_range=(0.0, 1.0),
         size_multiple=_STRIDE,

@@ -1,0 +1,149 @@
+"""An 8-bit form ships only beside its model, measured as a file, and only if the metric holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from toy import TOY_SPEC, ToyConfig, ToySamples, toy_plugin
+from vmaf_train.config import load_config
+from vmaf_train.errors import ConfigError, GateError, PublishError
+from vmaf_train.files import sha256_file
+from vmaf_train.op_allowlist import check_model
+from vmaf_train.pipeline import RunPaths, run
+from vmaf_train.publish import publish_quantised, republish_card
+from vmaf_train.quantise import quantise, quantise_bytes
+from vmaf_train.registry import load_model, load_registry, load_sidecar
+from vmaf_train.report import SilentReporter
+from vmaf_train.run_record import RunRecord
+from vmaf_train.task import TaskPlugin
+from vmaf_train.verify import verify_problems
+
+PLUGIN = toy_plugin(spec=replace(TOY_SPEC, metric_input=torch.logit))
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    paths = RunPaths(tmp_path / "run", tmp_path / "models", tmp_path / "docs")
+    run(PLUGIN, load_config(ToyConfig), paths)
+    return tmp_path
+
+
+def quantised(root: Path, max_fall: float = 0.1, plugin: TaskPlugin[ToyConfig] = PLUGIN) -> RunRecord:
+    return quantise(
+        plugin,
+        "toy_v1",
+        None,
+        model_dir=root / "models",
+        docs_dir=root / "docs",
+        calibration=8,
+        max_fall=max_fall,
+        threads=1,
+        reporter=SilentReporter(),
+    )
+
+
+def held(root: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (root / "models").glob("[!.]*")}
+
+
+def test_the_8_bit_form_is_registered_beside_its_model(published: Path) -> None:
+    record = quantised(published)
+    small = published / "models" / "toy_v1.int8.onnx"
+    row = load_registry(published / "models").entry("toy_v1")
+    assert row is not None
+    assert (row.quant_mode, row.int8_sha256) == ("int8", sha256_file(small))
+    assert load_sidecar(published / "models", "toy_v1").record == record
+    assert verify_problems(published / "models", published / "docs") == []
+    assert check_model(small).ok
+    assert {"QuantizeLinear", "DequantizeLinear"} <= set(check_model(small).ops)
+
+
+def test_card_and_page_show_what_was_measured(published: Path) -> None:
+    record = quantised(published)
+    small = record.quantised
+    assert small is not None
+    for page in (published / "models" / "toy_v1_card.md", published / "docs" / "toy_v1.md"):
+        text = page.read_text()
+        assert small.sha256 in text
+        assert f"| agreement | {small.float_value:.4f} | {small.int8_value:.4f} |" in text
+
+
+def test_the_float_figure_is_that_of_the_gate(published: Path) -> None:
+    record = quantised(published)
+    assert record.quantised is not None
+    assert record.quantised.float_value == pytest.approx(record.gate.value, abs=1e-6)
+
+
+def test_weights_are_8_bit_and_rounding_shows(published: Path) -> None:
+    quantised(published)
+    model = onnx.load(published / "models" / "toy_v1.int8.onnx")
+    kinds = [item.data_type for item in model.graph.initializer if item.name.endswith("_quantized")]
+    assert kinds
+    assert onnx.TensorProto.INT8 in kinds
+    assert model.producer_name == "vmaf_train"
+
+
+def test_the_same_samples_give_the_same_bytes(published: Path) -> None:
+    _, original = load_model(published / "models", "toy_v1")
+    config = load_config(ToyConfig)
+    one, two, other = (
+        quantise_bytes(original, TOY_SPEC, config, ToySamples(12), count) for count in (8, 8, 2)
+    )
+    assert one == two
+    assert one != other
+
+
+@pytest.mark.parametrize("value", [-0.0051, -0.9, float("nan")])
+def test_a_fall_that_is_not_proved_small_is_refused(
+    published: Path, value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = held(published)
+    figures = iter([{"agreement": 0.9}, {"agreement": 0.9 + value}])
+    monkeypatch.setattr("vmaf_train.quantise.measure_file", lambda *_: next(figures))
+    with pytest.raises(GateError, match="8-bit form of toy_v1"):
+        quantised(published, max_fall=0.005)
+    assert held(published) == before
+
+
+def test_other_data_than_it_was_trained_on_is_refused(published: Path) -> None:
+    with pytest.raises(ConfigError, match="the pairs it was trained on"):
+        quantised(published, plugin=toy_plugin(digest="1" * 64))
+
+
+def test_a_model_without_a_row_or_of_other_bytes_is_refused(published: Path) -> None:
+    with pytest.raises(PublishError, match="no such row"):
+        load_model(published / "models", "absent")
+    (published / "models" / "toy_v1.onnx").write_bytes(b"other")
+    with pytest.raises(PublishError, match="sha256"):
+        quantised(published)
+
+
+def test_only_the_recorded_bytes_are_put_beside_a_model(published: Path) -> None:
+    record = quantised(published)
+    with pytest.raises(PublishError, match=r"toy_v1\.int8\.onnx"):
+        publish_quantised(published / "models", published / "docs", record, b"other")
+
+
+def test_a_card_made_anew_keeps_the_8_bit_form(published: Path) -> None:
+    record = quantised(published)
+    republish_card(published / "models", published / "docs", record)
+    assert verify_problems(published / "models", published / "docs") == []
+
+
+def test_the_quantised_file_answers_as_the_float_file_does(published: Path) -> None:
+    from vmaf_train.onnx_export import run_onnx
+
+    quantised(published)
+    frame = np.random.default_rng(0).random((1, 3, 16, 24), np.float32)
+    wanted, found = (
+        run_onnx((published / "models" / name).read_bytes(), frame)
+        for name in ("toy_v1.onnx", "toy_v1.int8.onnx")
+    )
+    assert found.shape == wanted.shape
+    assert 0.0 < np.abs(found - wanted).max() < 0.1
