@@ -174,7 +174,8 @@ def quantise_bytes(
             ) from error
         model = onnx.load_model(target)
     normalise_model(model, spec)
-    return model.SerializeToString(deterministic=True)
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
 
 
 class _Calibration:
