@@ -39,6 +39,7 @@ __all__ = [
     "load_config",
     "load_config_values",
     "recorded_config",
+    "shipped_config_names",
 ]
 
 MACHINE_ONLY: dict[str, Any] = {"machine_only": True}
@@ -174,13 +175,17 @@ def find_config_file(name: str) -> Path:
         with contextlib.suppress(OSError):  # a name that no file can have is a name that none has
             if candidate.is_file():
                 return candidate
-    known = ", ".join(sorted(file.stem for file in shipped.glob("*.yaml")))
     raise ConfigError(
         f"config {name}",
-        expected=f"a file, or one of those that ship: {known}",
+        expected=f"a file, or one of those that ship: {', '.join(shipped_config_names())}",
         found="no such file",
         next_step="correct --config",
     )
+
+
+def shipped_config_names() -> tuple[str, ...]:
+    """Return the names of the configs that ship, sorted; each is for one of the built-in tasks."""
+    return tuple(sorted(file.stem for file in resource("configs", "ai", "configs").glob("*.yaml")))
 
 
 def load_config(
