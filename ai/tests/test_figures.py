@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from records import tiny_record
-from vmaf_train.figures import contact_sheet, curves
+from vmaf_train.figures import contact_sheet, curves, trial_curves
 from vmaf_train.run_record import EpochRecord
 
 HISTORY = tiny_record().training.history
@@ -32,6 +32,14 @@ def test_the_same_history_gives_the_same_bytes_whatever_the_users_style(form: st
         assert mpl.rcParams["lines.linewidth"] == 9.0
     assert curves(HISTORY[:1], "tiny_v1", form=form) != first
     assert first.startswith(b"\x89PNG" if form == "png" else b"<?xml")
+
+
+def test_trials_share_a_picture_that_names_them_while_they_are_few() -> None:
+    few = trial_curves({"1: slow": HISTORY, "2: fast": HISTORY[:1]}, "iou", form="svg").decode()
+    assert "1: slow" in few
+    assert "validation iou" in few
+    many = trial_curves({f"trial {n}": HISTORY for n in range(11)}, "iou", form="svg").decode()
+    assert "trial 3" not in many
 
 
 def test_a_picture_names_no_date_and_no_program() -> None:

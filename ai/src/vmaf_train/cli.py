@@ -23,7 +23,14 @@ from vmaf_train.evaluation.command import eval_command
 from vmaf_train.interruption import Stopped
 from vmaf_train.pairs.commands import data_app
 from vmaf_train.prediction.commands import compare_signal, predict
-from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders, stopped_line
+from vmaf_train.run_paths import (
+    choose_run_dir,
+    default_config,
+    default_output_dirs,
+    require_data_folders,
+    stopped_line,
+)
+from vmaf_train.sweep_command import sweep
 from vmaf_train.task import TaskPlugin
 
 __all__ = ["app", "main"]
@@ -95,8 +102,7 @@ def _resolve(
 ) -> TaskConfig:
     """The config of a command line; without a named one, the task's own for real data or for none."""
     if config is None:
-        has_data = "data.root" in changes or any(item.startswith("data.root=") for item in overrides or ())
-        config = plugin.config_file if has_data or not plugin.demo_config_file else plugin.demo_config_file
+        config = default_config(plugin, overrides or (), changes)
     file = find_config_file(config) if config else None
     resolved: TaskConfig = load_config(plugin.config_type, file, overrides or (), changes)
     return resolved
@@ -172,6 +178,9 @@ def run(
             highlight=False,
             soft_wrap=True,
         )
+
+
+app.command()(sweep)
 
 
 @app.command()

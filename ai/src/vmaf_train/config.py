@@ -36,6 +36,7 @@ __all__ = [
     "config_yaml",
     "default_values",
     "find_config_file",
+    "flatten_config",
     "load_config",
     "load_config_values",
     "recorded_config",
@@ -255,7 +256,7 @@ def config_differences(
     A key that ``before`` lacks counts as its default there, so that a record written before a
     setting existed still compares equal to a config that leaves it alone.
     """
-    old, new, default = (dict(_flatten(item)) for item in (before, after, defaults))
+    old, new, default = (dict(flatten_config(item)) for item in (before, after, defaults))
     missing = object()
     differences = []
     for key in sorted(old.keys() | new.keys()):
@@ -283,8 +284,8 @@ def config_changes(
     """Return dotted key to value for every recorded setting that ``values`` does not lead to."""
     start = default_values(config_type)
     _merge(start, values)
-    before = dict(_flatten(start))
-    return {key: value for key, value in _flatten(recorded_config(config)) if before.get(key) != value}
+    before = dict(flatten_config(start))
+    return {key: value for key, value in flatten_config(recorded_config(config)) if before.get(key) != value}
 
 
 def config_yaml(config: TaskConfig) -> str:
@@ -347,10 +348,11 @@ def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
     values[leaf] = value
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten_config(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield dotted key and value of every setting in the nested ``values``."""
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten_config(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +14,10 @@ from PIL import Image
 from vmaf_train.run_record import EpochRecord
 from vmaf_train.task import Panels
 
-__all__ = ["blank_figure", "contact_sheet", "curves", "picture_bytes", "plain_style"]
+__all__ = ["blank_figure", "contact_sheet", "curves", "picture_bytes", "plain_style", "trial_curves"]
 
 _GAP = 4
+_NAMED_LINES = 10
 
 
 def curves(history: Sequence[EpochRecord], title: str, *, form: str) -> bytes:
@@ -46,6 +47,31 @@ def curves(history: Sequence[EpochRecord], title: str, *, form: str) -> bytes:
         for axes in (left, right):
             axes.xaxis.get_major_locator().set_params(integer=True)
         figure.suptitle(title)
+        return picture_bytes(figure, form)
+
+
+def trial_curves(trials: Mapping[str, Sequence[EpochRecord]], metric: str, *, form: str) -> bytes:
+    """Return training loss and one metric of several runs in one picture; the same bytes for the same runs.
+
+    Args:
+        trials: name to epochs, at least one run of at least one epoch.
+        metric: the metric to draw.
+        form: ``png`` or ``svg``.
+    """
+    with plain_style():
+        figure = blank_figure()
+        left, right = figure.subplots(1, 2)
+        marker = "o" if max(map(len, trials.values())) < 3 else ""
+        for name, history in trials.items():
+            epochs = [record.epoch for record in history]
+            left.plot(epochs, _gaps([record.loss for record in history]), label=name, marker=marker)
+            right.plot(epochs, _gaps([record.metrics.get(metric) for record in history]), marker=marker)
+        left.set(title="training loss", xlabel="epoch")
+        right.set(title=f"validation {metric}", xlabel="epoch")
+        if len(trials) <= _NAMED_LINES:
+            left.legend(frameon=False)
+        for axes in (left, right):
+            axes.xaxis.get_major_locator().set_params(integer=True)
         return picture_bytes(figure, form)
 
 

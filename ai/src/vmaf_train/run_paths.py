@@ -5,14 +5,32 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vmaf_train.config import TaskConfig
 from vmaf_train.errors import ConfigError
 from vmaf_train.interruption import Stopped
+from vmaf_train.task import TaskPlugin
 
-__all__ = ["choose_run_dir", "default_output_dirs", "require_data_folders", "stopped_line"]
+__all__ = [
+    "choose_run_dir",
+    "choose_sweep_dir",
+    "default_config",
+    "default_output_dirs",
+    "require_data_folders",
+    "stopped_line",
+]
+
+
+def default_config(plugin: TaskPlugin[Any], overrides: Sequence[str], changes: Mapping[str, Any]) -> str:
+    """Return the config of a command line that names none: the task's own for real data or for none.
+
+    Empty where the task has no such file and its type's defaults are the config.
+    """
+    has_data = "data.root" in changes or any(item.startswith("data.root=") for item in overrides)
+    return plugin.config_file if has_data or not plugin.demo_config_file else plugin.demo_config_file
 
 
 def default_output_dirs(
@@ -28,9 +46,15 @@ def choose_run_dir(config: TaskConfig, run_dir: Path | None, *, resume: bool) ->
 
     The number is the next free one, or the newest where a run is to be resumed.
     """
-    if run_dir is not None:
-        return run_dir
-    home = Path("build") / "runs" / config.id
+    return run_dir or _numbered(Path("build") / "runs" / config.id, resume=resume)
+
+
+def choose_sweep_dir(config: TaskConfig, sweep_dir: Path | None, *, resume: bool) -> Path:
+    """Return the sweep folder: the named one, else ``build/sweeps/ID/NUMBER``, numbered as runs are."""
+    return sweep_dir or _numbered(Path("build") / "sweeps" / config.id, resume=resume)
+
+
+def _numbered(home: Path, *, resume: bool) -> Path:
     names = [path.name for path in home.iterdir()] if home.is_dir() else []
     numbers = [int(name) for name in names if name.isascii() and name.isdigit()]
     newest = max(numbers, default=0)
@@ -54,13 +78,14 @@ def require_data_folders(config: TaskConfig) -> None:
             )
 
 
-def stopped_line(stop: Stopped, words: Sequence[str], run_dir: Path | None) -> str:
+def stopped_line(stop: Stopped, words: Sequence[str], run_dir: Path | None, option: str = "--run-dir") -> str:
     """Return what a stopped run says: which signal, and the whole command that goes on with it.
 
     Args:
         stop: the signal.
         words: the command line of the run, the program's path first.
-        run_dir: the run's folder, for a program that has the option ``--run-dir``.
+        run_dir: the run's folder, for a program that has the option ``option``.
+        option: the option that names the folder.
     """
     program = Path(words[0])
     start = [os.fspath(program)]
@@ -71,8 +96,8 @@ def stopped_line(stop: Stopped, words: Sequence[str], run_dir: Path | None) -> s
     elif (found := shutil.which(program.name)) and os.path.realpath(found) == os.path.realpath(program):
         start = [program.name]
     added = []
-    if run_dir is not None and not any(word.split("=")[0] == "--run-dir" for word in words):
-        added = ["--run-dir", os.fspath(run_dir)]
+    if run_dir is not None and not any(word.split("=")[0] == option for word in words):
+        added = [option, os.fspath(run_dir)]
     if "--resume" not in words:
         added.append("--resume")
     return f"stopped by {stop.signal.name}; go on with: {shlex.join([*start, *words[1:], *added])}"
