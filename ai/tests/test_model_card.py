@@ -10,6 +10,7 @@ from records import altered, tiny_record
 from vmaf_train.errors import PublishError
 from vmaf_train.model_card import (
     check_front_matter,
+    licence_text,
     render_card,
     render_failure,
     render_index,
@@ -56,6 +57,7 @@ RECORDS: dict[str, dict[str, Any]] = {
         "gate.metrics": {},
         "gate.applied": False,
         "gate.value": None,
+        "training.steps": 0,
         "training.history": [],
         "training.best_epoch": None,
     },
@@ -118,11 +120,30 @@ def test_every_table_has_as_many_cells_in_each_row_as_in_its_head(name: str) -> 
             assert line.endswith("|")
 
 
+def test_the_licence_link_leads_to_a_file_beside_the_card_or_to_a_heading_of_it() -> None:
+    assert licence_text("BSD-3-Clause-Plus-Patent") is not None
+    card = render_card(tiny_record(changes={"license": "A-Third-Party-Licence"}))
+    assert licence_text("A-Third-Party-Licence") is None
+    assert front_matter(card)["license_link"] == "#licence"
+    assert "\n## Licence\n" in card
+    assert "license_link" not in front_matter(render_card(tiny_record(changes={"license": "MIT"})))
+
+
+def test_weights_that_no_step_changed_are_not_called_trained() -> None:
+    trained, untrained = tiny_record(), tiny_record(changes=RECORDS["untrained"])
+    for render in (render_card, render_page):
+        assert "| parameters, trained | 11,284 |" in render(trained)
+        text = render(untrained)
+        assert "| parameters, none of them trained | " in text
+        assert "Trained on" not in text
+        assert "\nMade on A processor" in text
+
+
 def test_the_front_matter_is_what_the_hub_takes() -> None:
     values = front_matter(render_card(tiny_record(changes={"evaluations": [EVALUATION]})))
     assert values["license"] == "other"
     assert values["license_name"] == "bsd-3-clause-plus-patent"
-    assert values["license_link"]
+    assert values["license_link"] == "LICENSE"
     assert values["tags"] == ["onnx", "toy"]
     assert values["datasets"] == ["toy-tr"]
     (model,) = values["model-index"]

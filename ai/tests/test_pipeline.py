@@ -11,15 +11,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from toy import Agreement, ToyConfig, ToyNet, ToySamples, toy_plugin
+from toy import Agreement, ToyConfig, ToyNet, ToySamples, ToyTask, toy_plugin
 from vmaf_train import pipeline
 from vmaf_train.config import load_config
-from vmaf_train.errors import ConfigError, DivergenceError, GateError, PublishError, VmafTrainError
+from vmaf_train.errors import ConfigError, DataError, DivergenceError, GateError, PublishError, VmafTrainError
 from vmaf_train.files import sha256_file
-from vmaf_train.pipeline import RunPaths, run
+from vmaf_train.pipeline import RunPaths, owned_run_dir, run
 from vmaf_train.registry import load_registry, load_sidecar
 from vmaf_train.run_record import RunRecord
-from vmaf_train.task import TaskPlugin
+from vmaf_train.task import DataSplits, StageProgress, TaskPlugin
 from vmaf_train.verify import verify_problems
 
 
@@ -54,6 +54,7 @@ def test_a_run_publishes_everything_and_verify_agrees(tmp_path: Path) -> None:
     assert set(contents(tmp_path)) == {
         "models/registry.json",
         "models/registry.schema.json",
+        "models/LICENSE",
         "models/README.md",
         "models/toy_v1.onnx",
         "models/toy_v1.json",
@@ -221,6 +222,35 @@ def test_a_used_run_folder_is_refused_unless_it_is_resumed(tmp_path: Path) -> No
     run_toy(tmp_path)
     with pytest.raises(ConfigError, match="go on with that run by --resume"):
         run_toy(tmp_path, replace=True)
+
+
+def test_a_run_that_fails_before_its_first_checkpoint_leaves_no_folder_behind(tmp_path: Path) -> None:
+    class Unreadable(ToyTask):
+        def load_data(self, progress: StageProgress) -> DataSplits:
+            raise DataError("pairs", expected="pairs", found="none", next_step="add some")
+
+    plugin = TaskPlugin("toy", "", ToyConfig, Unreadable)
+    root = tmp_path / "runs" / "toy_v1"
+    with pytest.raises(DataError):
+        run(plugin, ToyConfig(), RunPaths(root / "001", tmp_path / "models", tmp_path / "docs"))
+    assert list(tmp_path.iterdir()) == []
+    (root / "001").mkdir(parents=True)
+    with pytest.raises(DataError):
+        run(plugin, ToyConfig(), RunPaths(root / "001", tmp_path / "models", tmp_path / "docs"))
+    assert root.is_dir()
+
+
+def test_a_run_folder_in_use_is_refused_and_the_run_in_it_goes_on(tmp_path: Path) -> None:
+    config = ToyConfig()
+    with owned_run_dir(tmp_path / "run", config, resume=False):
+        for _ in range(2):
+            with (
+                pytest.raises(ConfigError, match="a run that goes on there"),
+                owned_run_dir(tmp_path / "run", config, resume=True),
+            ):
+                pass
+    with owned_run_dir(tmp_path / "run", config, resume=True):
+        pass
 
 
 class Killed(BaseException):

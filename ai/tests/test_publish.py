@@ -28,6 +28,7 @@ PUBLISHED = {
     "model/tiny_v1.onnx",
     "model/tiny_v1.json",
     "model/tiny_v1_card.md",
+    "model/LICENSE",
     "model/README.md",
     "model/registry.json",
     "model/registry.schema.json",

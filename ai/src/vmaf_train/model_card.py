@@ -12,15 +12,25 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vmaf_train.errors import PublishError
+from vmaf_train.files import resource
 from vmaf_train.registry import Registry
 from vmaf_train.run_record import RunRecord
 from vmaf_train.strict_yaml import dump_yaml
 
-__all__ = ["check_front_matter", "render_card", "render_failure", "render_index", "render_page"]
+__all__ = [
+    "LICENCE_NAME",
+    "check_front_matter",
+    "licence_text",
+    "render_card",
+    "render_failure",
+    "render_index",
+    "render_page",
+]
 
 _HUB_LICENCES = frozenset({"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc0-1.0"})
 """Licence ids of the hub's list that this project would meet; every other one is ``other``."""
-_LICENCE_LINK = "LICENSE"
+LICENCE_NAME = "LICENSE"
+"""The file beside a card that holds the licence it names, where that is this project's own."""
 
 
 class _Part(BaseModel):
@@ -133,7 +143,9 @@ def _front_matter(record: RunRecord) -> str:
     known = licence in _HUB_LICENCES
     values: dict[str, Any] = {"license": licence if known else "other"}
     if not known:
-        values |= {"license_name": licence, "license_link": _LICENCE_LINK}
+        # The text of another's licence is not here to be laid beside the card.
+        link = LICENCE_NAME if licence_text(record.license) else "#licence"
+        values |= {"license_name": licence, "license_link": link}
     values |= {
         "library_name": "onnx",
         "pipeline_tag": record.card.task_type,
@@ -145,6 +157,16 @@ def _front_matter(record: RunRecord) -> str:
         values["metrics"] = sorted({metric["type"] for result in results for metric in result["metrics"]})
         values["model-index"] = [{"name": record.id, "results": results}]
     return f"---\n{dump_yaml(values)}---\n"
+
+
+def licence_text(name: str) -> str | None:
+    """Return the text of the licence ``name`` if it is this project's own, else None.
+
+    Raises:
+        ConfigError: the package is not whole.
+    """
+    text = resource(LICENCE_NAME, LICENCE_NAME).read_text(encoding="utf-8")
+    return text if text.partition("\n")[0].strip() == name else None
 
 
 def check_front_matter(card: str) -> FrontMatter:

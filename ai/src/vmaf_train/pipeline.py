@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
@@ -47,6 +48,7 @@ __all__ = ["RunPaths", "run"]
 _PREVIEWED = 16
 _REAL_PROBES = 4
 _ONNX_NAME = "model.onnx"
+_CONFIG_NAME = "config.yaml"
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,10 @@ def preflight(
 
 @contextmanager
 def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterator[None]:
-    """Hold the run folder for this process alone; refuse a folder of another run."""
+    """Hold the run folder for this process alone; refuse a folder of another run.
+
+    A folder in which a failed run left nothing to go on with is removed again.
+    """
     lock = run_dir / ".lock"
     standing = [path.name for path in run_dir.iterdir() if path != lock] if run_dir.is_dir() else []
     if run_dir.exists() and not run_dir.is_dir():
@@ -170,12 +175,19 @@ def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterato
             found=f"one that holds {', '.join(sorted(standing)[:3])}",
             next_step="go on with that run by --resume, or choose another --run-dir",
         )
-    # The first write tells whether the folder can be written at all.
-    write_atomic(lock, b"")
+    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
+    # The first write tells whether the folder can be written at all. A lock that is there is left
+    # as it is: in place of one that another process holds, a new file could be locked once more.
+    if not lock.exists():
+        write_atomic(lock, b"")
     try:
         with FileLock(lock, timeout=0):
-            write_atomic(run_dir / "config.yaml", config_yaml(config))
-            yield
+            write_atomic(run_dir / _CONFIG_NAME, config_yaml(config))
+            try:
+                yield
+            except Exception:
+                _remove_unused(run_dir, lock, made)
+                raise
     except Timeout as error:
         raise ConfigError(
             str(run_dir),
@@ -183,6 +195,16 @@ def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterato
             found="a run that goes on there",
             next_step="wait for it, or choose another --run-dir",
         ) from error
+
+
+def _remove_unused(run_dir: Path, lock: Path, made: Sequence[Path]) -> None:
+    """Remove the folders that this run made, if it put nothing but its lock and config there."""
+    if made and {path.name for path in run_dir.iterdir()} <= {lock.name, _CONFIG_NAME}:
+        with contextlib.suppress(OSError):
+            for name in (lock.name, _CONFIG_NAME):
+                (run_dir / name).unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
 
 
 def load_data(task: Task, config: TaskConfig, say: Reporter) -> DataSplits | None:

@@ -11,7 +11,14 @@ from pydantic import ValidationError
 from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import sha256_bytes, sha256_file, write_atomic
-from vmaf_train.model_card import render_card, render_failure, render_index, render_page
+from vmaf_train.model_card import (
+    LICENCE_NAME,
+    licence_text,
+    render_card,
+    render_failure,
+    render_index,
+    render_page,
+)
 from vmaf_train.registry import (
     MAX_MODEL_BYTES,
     REGISTRY_NAME,
@@ -242,6 +249,8 @@ def _texts(record: RunRecord, entry: ModelEntry, model_dir: Path, docs_dir: Path
     except ValueError as error:
         raise _unfit(record, "sidecar", error) from error
     texts |= expected_texts(record, entry, model_dir, docs_dir)
+    if licence := licence_text(record.license):
+        texts[model_dir / LICENCE_NAME] = licence
     texts |= {
         model_dir / "README.md": render_index(registry),
         model_dir / SCHEMA_NAME: registry_schema(),

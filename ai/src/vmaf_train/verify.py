@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vmaf_train.errors import PublishError
 from vmaf_train.files import sha256_file
-from vmaf_train.model_card import render_index
+from vmaf_train.model_card import LICENCE_NAME, licence_text, render_index
 from vmaf_train.publish import expected_texts
 from vmaf_train.registry import (
     MAX_MODEL_BYTES,
@@ -67,6 +67,8 @@ def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
             model_dir / SCHEMA_NAME: registry_schema(),
             model_dir / REGISTRY_NAME: registry_text(registry),
         }
+        for licence in filter(None, (licence_text(entry.license) for entry in registry.models)):
+            texts[model_dir / LICENCE_NAME] = licence
         problems += _stale(texts)
     return problems
 
