@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -12,6 +14,7 @@ from vmaf_train.errors import ConfigError
 from vmaf_train.onnx_export import ExportedModel, check_parity, export_onnx
 from vmaf_train.tasks.saliency_student.config import FixedScaleConfig, ModelConfig, SaliencyConfig
 from vmaf_train.tasks.saliency_student.exporter import saliency_export_spec
+from vmaf_train.tasks.saliency_student.fixed_scale import _resize_as_the_file_does
 from vmaf_train.tasks.saliency_student.model import build_model
 
 SMALL = ModelConfig(
@@ -88,4 +91,26 @@ def test_parity_is_proved_from_one_pixel_to_4k() -> None:
     spec = saliency_export_spec(SMALL)
     assert {(1, 1), (7, 13), (270, 481), (854, 480), (768, 1366), (2160, 3840)} <= set(spec.probe_sizes)
     assert (spec.size_multiple, spec.min_size) == (1, 1)
-    assert callable(check_parity)
+
+
+def test_the_network_resizes_as_its_file_does(exported: ExportedModel) -> None:
+    torch.manual_seed(0)
+    network = build_model(SMALL).train()
+    network(torch.randn(4, 3, 32, 32))
+    spec = saliency_export_spec(SMALL)
+    small = replace(spec, probe_sizes=tuple(size for size in spec.probe_sizes if size[0] * size[1] < 500_000))
+    probes = check_parity(exported.data, network, small, ExportConfig())
+    # White noise is the worst there is; torch's own resize gives up to 7e-5 there.
+    assert max(probe.max_abs_diff for probe in probes) < 3e-6
+
+
+@pytest.mark.parametrize("lengths", [(1, 32), (32, 1), (13, 32), (32, 481), (32, 32), (854, 32)])
+def test_its_resize_is_bilinear_with_half_pixel_centres(lengths: tuple[int, int]) -> None:
+    picture = torch.rand(1, 2, lengths[0], 5, generator=torch.Generator().manual_seed(0))
+    wanted = torch.nn.functional.interpolate(picture, size=(lengths[1], 9), mode="bilinear")
+    assert torch.allclose(_resize_as_the_file_does(picture, (lengths[1], 9)), wanted, atol=2e-4)
+
+
+def test_equal_sizes_are_left_as_they_are() -> None:
+    picture = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(_resize_as_the_file_does(picture, (32, 32)), picture)

@@ -83,6 +83,34 @@ def _resize(features: Tensor, size: tuple[int, int]) -> Tensor:
     return functional.interpolate(features, size=size, mode="bilinear", align_corners=False)
 
 
+def _places(length_in: int, length_out: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return for each output place its two sources and the weight of the second.
+
+    ``x_in = (x_out + 0.5) / (length_out / length_in) - 0.5`` in float32, as ONNX defines Resize with
+    half_pixel; torch's own resize multiplies by the inverse, which is another number.
+    """
+    scale = torch.tensor(float(length_out)) / torch.tensor(float(length_in))
+    place = ((torch.arange(length_out) + 0.5) / scale - 0.5).clamp(0.0, length_in - 1)
+    first = place.floor()
+    second = (first + 1).clamp(max=length_in - 1)
+    return first.long(), second.long(), place - first
+
+
+def _resize_as_the_file_does(features: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize ``[N, C, h, w]`` to ``[N, C, *size]`` by the arithmetic of the exported graph.
+
+    On a large frame torch's places and the runtime's differ by some 1e-5 of a pixel, which a sharp
+    edge turns into a visible part of the parity limit.
+    """
+    if torch.compiler.is_exporting():
+        return _resize(features, size)
+    features = features.float()  # under autocast too
+    top, bottom, down = (item.to(features.device) for item in _places(features.shape[2], size[0]))
+    rows = torch.lerp(features[:, :, top], features[:, :, bottom], down[:, None])
+    left, right, across = (item.to(features.device) for item in _places(features.shape[3], size[1]))
+    return torch.lerp(rows[..., left], rows[..., right], across)
+
+
 class FixedScaleNet(nn.Module):
     """Maps a float32 ImageNet-normalised image ``[N, 3, H, W]`` of any size to logits ``[N, 1, H, W]``.
 
@@ -128,7 +156,7 @@ class FixedScaleNet(nn.Module):
             rows, columns = int(height), int(width)
         else:
             rows = columns = self.working_size
-            image = _resize(image, (rows, columns))
+            image = _resize_as_the_file_does(image, (rows, columns))
         half = self.stem(image)
         features, levels = half, []
         for stage in self.stages:
@@ -145,7 +173,7 @@ class FixedScaleNet(nn.Module):
         above = _resize(self.narrow(decoded), (rows // 2, columns // 2))
         logits = self.head(self.fine_smoother(above + self.fine_lateral(half)))  # 1/2
         if not self.training:
-            return _resize(logits, (height, width))
+            return _resize_as_the_file_does(logits, (height, width))
         return torch.cat(
             (_resize(logits, (height, width)), _resize(self.deep_head(deep), (height, width))), dim=1
         )
