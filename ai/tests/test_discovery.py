@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from records import python
+from vmaf_train import discovery
 from vmaf_train.discovery import ENTRY_POINT_GROUP, discover_tasks, load_task
 from vmaf_train.errors import ConfigError
 
@@ -184,6 +187,40 @@ def test_an_interrupt_during_an_import_is_not_a_broken_plugin(site: Path) -> Non
     install(site, "third-a", {"third": "third_a:PLUGIN"})
     with pytest.raises(KeyboardInterrupt):
         discover_tasks()
+
+
+def test_a_plugin_that_hangs_at_import_is_broken_and_holds_up_no_other(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    discover_tasks()  # so that the others are imported and take no time
+    monkeypatch.setattr(discovery, "_IMPORT_SECONDS", 1.0)
+    code = "import time\nwhile True:\n    try: time.sleep(9)\n    except Exception: pass"
+    (site / "third_hangs.py").write_text(code)
+    install(site, "third-hangs", {"hangs": "third_hangs:PLUGIN"})
+    (site / "third_a.py").write_text(PLUGIN)
+    install(site, "third-a", {"third": "third_a:PLUGIN"})
+    before = signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)
+    found = {entry.name: entry.cause for entry in discover_tasks()}
+    assert found == dict.fromkeys(BUILT_IN | {"third"}, "") | {"hangs": "ImportTimeout: no end within 1 s"}
+    assert (signal.getsignal(signal.SIGALRM), signal.getitimer(signal.ITIMER_REAL)) == before
+    monkeypatch.setattr(discovery, "_IMPORT_SECONDS", 0.1)
+    with pytest.raises(ConfigError, match=r"no end within 0\.1 s; mend or uninstall third-hangs"):
+        load_task("hangs")
+
+
+def test_only_the_wanted_plugin_is_imported(site: Path) -> None:
+    for letter in "ab":
+        (site / f"third_{letter}.py").write_text(PLUGIN.replace('name="third"', f'name="third_{letter}"'))
+        install(site, f"third-{letter}", {f"third_{letter}": f"third_{letter}:PLUGIN"})
+    assert load_task("third_a").name == "third_a"
+    assert "third_b" not in sys.modules
+
+
+def test_a_plugin_is_found_from_a_thread_too(site: Path) -> None:
+    (site / "third_a.py").write_text(PLUGIN)
+    install(site, "third-a", {"third": "third_a:PLUGIN"})
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(load_task, "third").result().name == "third"
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

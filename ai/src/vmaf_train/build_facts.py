@@ -10,7 +10,7 @@ from pathlib import Path
 
 import vmaf_train
 
-__all__ = ["build_facts", "installed_version"]
+__all__ = ["build_facts", "installed_version", "version_text"]
 
 _PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 _GIT_SECONDS = 5.0
@@ -27,6 +27,14 @@ def build_facts() -> dict[str, str | None]:
         "python": platform.python_version(),
         **{name: installed_version(name) for name in _PACKAGES},
     }
+
+
+def version_text() -> str:
+    """Return the facts as two lines: vmaf-train with its commit, and what it stands on."""
+    facts = build_facts()
+    first, commit = f"vmaf-train {facts.pop('vmaf-train')}", facts.pop("commit")
+    rest = ", ".join(f"{name} {version or 'not installed'}" for name, version in facts.items())
+    return (f"{first}, commit {commit}" if commit else first) + "\n" + rest
 
 
 def installed_version(package: str) -> str | None:

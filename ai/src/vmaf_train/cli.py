@@ -6,7 +6,6 @@ Nothing here imports torch or onnx before a command needs it.
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -15,12 +14,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-import vmaf_train
+from vmaf_train.build_facts import version_text
+from vmaf_train.completion import config_names, task_names
 from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_config
 from vmaf_train.discovery import discover_tasks, load_task
+from vmaf_train.doctor_command import doctor
 from vmaf_train.errors import ConfigError, PublishError, VmafTrainError
 from vmaf_train.evaluation.command import eval_command
 from vmaf_train.interruption import Stopped
+from vmaf_train.new_task_command import new_task
 from vmaf_train.pairs.commands import data_app
 from vmaf_train.prediction.commands import compare_signal, predict
 from vmaf_train.run_paths import (
@@ -45,11 +47,23 @@ app.add_typer(data_app, name="data")
 app.command()(predict)
 app.command()(compare_signal)
 app.command("eval")(eval_command)
+app.command()(doctor)
+app.command()(new_task)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(version_text())
+        raise typer.Exit
+
 
 ModelDir = Annotated[Path, typer.Option(help="Folder of registry.json and the models.")]
 DocsDir = Annotated[Path, typer.Option(help="Folder of the models' docs pages.")]
 ConfigFile = Annotated[
-    str | None, typer.Option("--config", help="A config file, or the name of a shipped one.")
+    str | None,
+    typer.Option(
+        "--config", help="A config file, or the name of a shipped one.", autocompletion=config_names
+    ),
 ]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any number of times.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
@@ -58,16 +72,10 @@ _MODEL_DIR = Path("model/tiny")
 _DOCS_DIR = Path("docs/ai/models")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"vmaf-train {vmaf_train.__version__}")
-        raise typer.Exit
-
-
 @app.callback()
 def _main(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print version and build.")
     ] = False,
 ) -> None:
     """Train, gate, export, check, card and register tiny ONNX models."""
@@ -110,7 +118,9 @@ def _resolve(
 
 @app.command()
 def run(
-    task: Annotated[str, typer.Argument(help="Name of the task; see vmaf-train tasks.")],
+    task: Annotated[
+        str, typer.Argument(help="Name of the task; see vmaf-train tasks.", autocompletion=task_names)
+    ],
     config: ConfigFile = None,
     overrides: Overrides = None,
     data: Annotated[
@@ -185,7 +195,7 @@ app.command()(sweep)
 
 @app.command()
 def config(
-    task: Annotated[str, typer.Argument(help="Name of the task.")],
+    task: Annotated[str, typer.Argument(help="Name of the task.", autocompletion=task_names)],
     config: ConfigFile = None,
     overrides: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema instead.")] = False,
@@ -201,7 +211,10 @@ def config(
 @app.command()
 def check(
     model: Annotated[Path, typer.Argument(help="The ONNX file.")],
-    task: Annotated[str | None, typer.Option(help="Check that task's names, axes and opset too.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Check that task's names, axes and opset too.", autocompletion=task_names),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check an ONNX file against the op list, and against a task's contract."""
@@ -301,22 +314,6 @@ def card(
                 next_step=f"run vmaf-train card {model_id}",
             )
     print(f"{model_id}: card and page are what the run record renders")
-
-
-@app.command()
-def new_task(
-    name: Annotated[str, typer.Argument(help="The task's name: lower-case words joined by _.")],
-    to: Annotated[Path | None, typer.Option(help="Folder to make; default NAME, here.")] = None,
-) -> None:
-    """Write the package of a new task: a whole one that learns, to be changed."""
-    from vmaf_train.new_task import write_new_task
-
-    folder = write_new_task(name, to)
-    print(f"{folder}: a package with the task {name}; next:")
-    print(f"    cd {shlex.quote(str(folder))}")
-    print("    pip install -e '.[test]'")
-    print(f"    vmaf-train run {name}")
-    print("    pytest")
 
 
 @app.command()

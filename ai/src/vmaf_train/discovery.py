@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import re
+import signal
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ __all__ = ["ENTRY_POINT_GROUP", "TaskEntry", "discover_tasks", "load_task"]
 
 ENTRY_POINT_GROUP = "vmaf_train.tasks"
 _OWN_DISTRIBUTION = "vmaf-train"
+_IMPORT_SECONDS = 60.0
+"""Longest time that a plugin's import may take; it need not load torch, so it takes a moment."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +112,33 @@ def _told(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+class ImportTimeout(BaseException):
+    """A plugin whose import does not end; no ``except Exception`` of its own may swallow it."""
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Raise :class:`ImportTimeout` in a block that takes longer; only a main thread can be told so."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise ImportTimeout(f"no end within {seconds:g} s")
+
+    handler = signal.signal(signal.SIGALRM, stop)
+    earlier = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *earlier)
+        signal.signal(signal.SIGALRM, handler or signal.SIG_DFL)
+
+
 def _load(point: importlib.metadata.EntryPoint) -> tuple[TaskPlugin[Any] | None, str]:
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # standard output may be read by a program
+        # Standard output may be read by a program.
+        with contextlib.redirect_stdout(sys.stderr), _deadline(_IMPORT_SECONDS):
             plugin = point.load()
     except KeyboardInterrupt:
         raise
@@ -148,10 +176,17 @@ def discover_tasks() -> tuple[TaskEntry, ...]:
     A name with two targets is a clash: neither is loaded, except that a built-in task stays
     what it is and whatever shadows it is broken.
     """
+    return _entries(None)
+
+
+def _entries(wanted: str | None) -> tuple[TaskEntry, ...]:
+    """The entries of one name, or of all; no plugin of another name is loaded."""
     claims, entries = _claims()
+    entries = [entry for entry in entries if wanted in {None, entry.name}]
     by_name: dict[str, list[_Claim]] = defaultdict(list)
     for claim in claims:
-        by_name[claim.name].append(claim)
+        if wanted in {None, claim.name}:
+            by_name[claim.name].append(claim)
     for rivals in by_name.values():
         own = [claim for claim in rivals if claim.own]
         # The same target from two packages is one task listed twice, ours where it is ours.
@@ -176,8 +211,7 @@ def load_task(name: str) -> TaskPlugin[Any]:
         ConfigError: no such task (the known ones are listed), a name with two targets (both are
             named), or a plugin that does not load.
     """
-    entries = discover_tasks()
-    mine = [entry for entry in entries if entry.name == name]
+    mine = _entries(name)
     for entry in mine:
         if entry.plugin is not None:
             return entry.plugin
@@ -188,7 +222,7 @@ def load_task(name: str) -> TaskPlugin[Any]:
             found=mine[0].cause,
             next_step=f"mend or uninstall {mine[0].distribution}",
         )
-    known = ", ".join(entry.name for entry in entries if entry.plugin is not None) or "none"
+    known = ", ".join(entry.name for entry in discover_tasks() if entry.plugin is not None) or "none"
     raise ConfigError(
         f"task {name}", expected=f"one of: {known}", found="no such task", next_step="see vmaf-train tasks"
     )

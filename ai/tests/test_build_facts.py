@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import vmaf_train
+from vmaf_train.build_facts import build_facts, installed_version
+
+
+def test_what_is_not_installed_has_no_version() -> None:
+    assert installed_version("no-such-package") is None
+    assert (installed_version("torch") or "").startswith("2.")
+
+
+def test_outside_a_checkout_or_without_git_there_is_no_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vmaf_train, "__file__", str(tmp_path / "lib" / "site" / "vmaf_train" / "__init__.py"))
+    facts = build_facts()
+    assert facts["commit"] is None
+    assert facts["vmaf-train"] == vmaf_train.__version__
+    monkeypatch.undo()
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert build_facts()["commit"] is None
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_a_changed_checkout_is_marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = tmp_path / "ai" / "src" / "vmaf_train" / "__init__.py"
+    monkeypatch.setattr(vmaf_train, "__file__", str(module))
+    module.parent.mkdir(parents=True)
+    module.write_text("")
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.c", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "--quiet")
+    assert build_facts()["commit"] is None  # as yet without one
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+    git("tag", "v9")
+    commit = git("rev-parse", "--short=12", "HEAD")
+    assert build_facts()["commit"] == commit
+    module.write_text("changed = 1\n")
+    assert build_facts()["commit"] == commit + "+"
