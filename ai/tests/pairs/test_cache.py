@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import pickle
 import shutil
 import subprocess
@@ -252,7 +253,7 @@ def test_a_worker_process_reads_the_same_pixels(tmp_path: Path) -> None:
         assert pool.apply(_read_all, (decoded,)) == _read_all(decoded)
 
 
-def test_opening_does_not_read_the_pixels(tmp_path: Path) -> None:
+def test_neither_opening_nor_reading_keeps_pixels_in_the_process(tmp_path: Path) -> None:
     pairs = pairs_at(tmp_path / "a", 30)
     decoded_cache(pairs, short_side=256, cache_dir=tmp_path / "cache")
     grown = {}
@@ -274,5 +275,13 @@ def test_opening_does_not_read_the_pixels(tmp_path: Path) -> None:
             [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True
         )
         grown[touched] = int(ran.stdout)
-    assert grown[True] > 4 << 20
+    assert cache_entries(tmp_path / "cache")[0].size > 8 << 20
+    assert grown[True] < 2 << 20
     assert grown[False] < 1 << 20
+
+
+def test_a_pixel_file_that_shrank_is_an_error_with_its_name(tmp_path: Path) -> None:
+    decoded = decoded_cache(pairs_at(tmp_path), short_side=16, cache_dir=tmp_path / "cache")
+    os.truncate(cache_entries(tmp_path / "cache")[0].path / "pixels.bin", 100)
+    with pytest.raises(DataError, match=r"pixels.bin: expected the pixels of every pair, found \d+ bytes of"):
+        decoded.image(4)

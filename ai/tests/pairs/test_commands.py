@@ -42,7 +42,7 @@ def test_inspect_names_each_file_in_json(tmp_path: Path) -> None:
         ("unpaired", str(root / "TOY-Mask" / "lonely.png")),
     }
     assert told["findings"] == {"extreme_aspect": [str(root / "TOY-Image" / "wide.jpg")]}
-    assert list((tmp_path / "cache").glob("findings-*.json"))
+    assert list((tmp_path / "cache").glob("findings-*.jsonl"))
 
 
 def test_inspect_prints_a_table_of_what_is_not_zero(tmp_path: Path) -> None:

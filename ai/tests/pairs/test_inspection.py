@@ -255,10 +255,13 @@ def test_known_files_are_not_decoded_again_until_they_change(
     assert second.digest != first.digest
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": "0"}', "{"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"format": "1"}', "{", '"2 Pillow 0"\n["image:x"]', "SAME\nx", "SAME\n[1"]
+)
 def test_a_damaged_store_of_findings_is_as_good_as_none(tmp_path: Path, content: str) -> None:
     root, store = toy_set(tmp_path / "set", 2), tmp_path / "findings.json"
-    store.write_text(content)
+    inspect_pairs(find_pairs(root), findings_cache=store)
+    store.write_text(content.replace("SAME", store.read_text().splitlines()[0]))
     assert inspect_pairs(find_pairs(root), findings_cache=store).counts["kept"] == 2
 
 
@@ -266,10 +269,11 @@ def test_findings_of_another_version_are_not_believed(tmp_path: Path) -> None:
     root, store = toy_set(tmp_path / "set", 2), tmp_path / "findings.json"
     inspect_pairs(find_pairs(root), findings_cache=store)
     for version, kept in (("same", 1), ("other", 2)):
-        content = json.loads(store.read_text())
-        next(iter(content["files"].values()))["facts"]["error"] = "as remembered"
-        content["format"] += "" if version == "same" else " other"
-        store.write_text(json.dumps(content))
+        head, first, *rest = store.read_text().splitlines()
+        key, stamp, facts = json.loads(first)
+        facts[0] = "as remembered"
+        head = head if version == "same" else json.dumps(json.loads(head) + " other")
+        store.write_text("\n".join([head, json.dumps([key, stamp, facts]), *rest]) + "\n")
         assert inspect_pairs(find_pairs(root), findings_cache=store).counts["kept"] == kept
 
 

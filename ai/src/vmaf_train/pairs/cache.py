@@ -1,4 +1,4 @@
-"""Decoded and resized pairs on disk, memory-mapped: decoding is paid once, not once an epoch."""
+"""Decoded and resized pairs on disk: decoding is paid once, not once an epoch."""
 
 from __future__ import annotations
 

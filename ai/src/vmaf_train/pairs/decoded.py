@@ -1,13 +1,16 @@
-"""Decoded pairs as arrays over one memory-mapped file."""
+"""Decoded pairs as arrays, each read from one file when it is asked for."""
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vmaf_train.errors import DataError
 from vmaf_train.pairs.decode import Pixels
 
 __all__ = ["INDEX_FILE", "PIXELS_FILE", "DecodedPairs"]
@@ -22,16 +25,21 @@ INDEX_FILE = "index.npy"
 class DecodedPairs:
     """Pairs as arrays, resized by the short side; read-only, safe to send to worker processes.
 
-    Opening reads the index alone (24 bytes a pair). Pixels are read from the disk when touched and
-    belong to the page cache, which the kernel shares between processes and takes back under
-    pressure. A view stays valid as long as it is referenced, even after the entry was cleared.
+    Opening reads the index alone (24 bytes a pair). A picture is read when it is asked for and
+    belongs to the caller; beyond the index a process holds nothing, however large the file. What
+    the kernel keeps of it in its page cache is shared by all processes and taken back under
+    pressure. An open entry stays readable even after it was cleared.
+
+    Not memory-mapped: mapped pages count as the process's own, their tables grow with the file,
+    and a file that shrinks under a mapping kills the process instead of raising an error.
     """
 
     def __init__(self, folder: Path, stems: Sequence[str]) -> None:
         self._folder = folder
         self._stems = tuple(stems)
         self._index: NDArray[np.int64] = np.load(folder / INDEX_FILE, allow_pickle=False)
-        self._pixels = np.memmap(folder / PIXELS_FILE, dtype=np.uint8, mode="r")
+        self._file = os.open(folder / PIXELS_FILE, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._file)
 
     def __len__(self) -> int:
         return len(self._stems)
@@ -45,12 +53,12 @@ class DecodedPairs:
         return self._stems
 
     def image(self, i: int) -> Pixels:
-        """Return picture ``i``: uint8 [H, W, 3], RGB, 0..255, a read-only view."""
+        """Return picture ``i``: uint8 [H, W, 3], RGB, 0..255, read-only."""
         offset, h, w = self._place(i)
         return self._view(offset, h * w * 3).reshape(h, w, 3)
 
     def mask(self, i: int) -> Pixels:
-        """Return mask ``i``: uint8 [H, W] of 0 and 1, a read-only view."""
+        """Return mask ``i``: uint8 [H, W] of 0 and 1, read-only."""
         offset, h, w = self._place(i)
         return self._view(offset + h * w * 3, h * w).reshape(h, w)
 
@@ -59,4 +67,16 @@ class DecodedPairs:
         return offset, h, w
 
     def _view(self, start: int, length: int) -> Pixels:
-        return np.asarray(self._pixels[start : start + length])
+        try:
+            data = os.pread(self._file, length, start)
+            found = f"{len(data)} bytes of {length}"
+        except OSError as error:
+            data, found = b"", error.strerror or str(error)
+        if len(data) != length:
+            raise DataError(
+                str(self._folder / PIXELS_FILE),
+                expected="the pixels of every pair",
+                found=found,
+                next_step="run `vmaf-train data cache clear` and run again",
+            )
+        return np.frombuffer(data, np.uint8)

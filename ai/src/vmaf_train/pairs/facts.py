@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ import PIL
 from PIL import Image
 
 from vmaf_train.errors import VmafTrainError
-from vmaf_train.files import dump_json, sha256_bytes, write_atomic
+from vmaf_train.files import sha256_bytes, write_atomic
 from vmaf_train.pairs.decode import (
     MASK_THRESHOLD,
     Pixels,
@@ -33,7 +34,7 @@ Side = Literal["image", "mask"]
 
 _log = logging.getLogger(__name__)
 
-_STORE_FORMAT = f"1 Pillow {PIL.__version__}"
+_STORE_FORMAT = f"2 Pillow {PIL.__version__}"
 _TINY_FOREGROUND = 0.01
 _ICC_KEY = "icc_profile"
 _ORIENTATION_TAG = 0x0112
@@ -73,7 +74,7 @@ class Finding(StrEnum):
     TINY_FOREGROUND = "tiny_foreground"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileFacts:
     """One file after a full decode.
 
@@ -98,6 +99,9 @@ class FileFacts:
     foreground: float = 0.0
     grey_share: float = 0.0
     highest: int = 0
+
+
+_FIELDS = tuple(field.name for field in fields(FileFacts))
 
 
 def examine(path: Path, side: Side) -> FileFacts:
@@ -132,45 +136,58 @@ def examine(path: Path, side: Side) -> FileFacts:
 
 
 class FactStore:
-    """Facts by file, valid while the file's size and times stay as they were; one JSON file.
+    """Facts by file, valid while the file's size and times stay as they were.
 
-    A store that is missing, damaged or written by another version is empty. It is written back
-    whole, and holds only the files of the last call, so it does not grow.
+    A text file: a line with the format, then a line ``[key, stamp, facts]`` of JSON for each file.
+    A line is parsed when it is asked for, and then forgotten, so that a large set does not lie in
+    memory twice. A store that is missing or written by another version is empty, and a damaged one
+    holds what stands before the damage. It is written back whole, and holds only the files of the
+    last call, so it does not grow.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._entries: dict[str, Any] = {}
+        self._lines: dict[str, str] = {}
         if path is not None:
-            with contextlib.suppress(OSError, ValueError):
-                content = json.loads(path.read_text())
-                if isinstance(content, dict) and content.get("format") == _STORE_FORMAT:
-                    self._entries = dict(content.get("files", {}))
+            with contextlib.suppress(OSError, ValueError, TypeError), path.open(encoding="utf-8") as stream:
+                if json.loads(stream.readline()) == _STORE_FORMAT:
+                    for line in stream:
+                        self._lines[_line_key(line)] = line
 
-    def get(self, path: Path, side: Side) -> FileFacts | None:
-        """Return the facts of a file that has not changed since, else None."""
-        entry = self._entries.get(_key(path, side))
-        if entry is None or entry.get("stamp") != _stamp(path):
+    def take(self, path: Path, side: Side) -> FileFacts | None:
+        """Return the facts of a file that has not changed since, else None; the second time None."""
+        line = self._lines.pop(_key(path, side), None)
+        if line is None:
             return None
         try:
-            fields = dict(entry["facts"])
-            return FileFacts(**{**fields, "findings": tuple(fields["findings"])})
-        except (KeyError, TypeError):
+            _, stamp, values = json.loads(line)
+            if stamp != _stamp(path):
+                return None
+            named = dict(zip(_FIELDS, values, strict=True))
+            return FileFacts(**{**named, "findings": tuple(named["findings"])})
+        except (ValueError, TypeError):
             return None
 
-    def save(self, facts: Sequence[tuple[Path, Side, FileFacts]]) -> None:
+    def save(self, facts: Iterable[tuple[Path, Side, FileFacts]]) -> None:
         """Replace the store by these; a store that cannot be written is only logged."""
         if self._path is None:
             return
-        files = {
-            _key(path, side): {"stamp": stamp, "facts": asdict(entry)}
-            for path, side, entry in facts
-            if (stamp := _stamp(path)) is not None
-        }
+        text = io.BytesIO()
+        text.write(json.dumps(_STORE_FORMAT).encode() + b"\n")
+        for path, side, entry in facts:
+            if (stamp := _stamp(path)) is not None:
+                row = [_key(path, side), stamp, astuple(entry)]
+                text.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
         try:
-            write_atomic(self._path, dump_json({"format": _STORE_FORMAT, "files": files}))
+            write_atomic(self._path, text.getvalue())
         except VmafTrainError as error:
             _log.warning("the findings are not kept: %s", error)
+
+
+def _line_key(line: str) -> str:
+    """The key at the head of a line, without parsing the rest."""
+    key: str = json.JSONDecoder().raw_decode(line, 1)[0]
+    return key
 
 
 def _key(path: Path, side: Side) -> str:

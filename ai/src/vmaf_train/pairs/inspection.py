@@ -33,6 +33,7 @@ make a strip of no use (2000x3 would become 192000x288)."""
 _EXTREME_ASPECT = 2.5
 _LABEL_SCALE = 15
 _NAMED_IN_ERRORS = 5
+_WINDOW = 256
 
 Progress = Callable[[int, int], None]
 
@@ -104,7 +105,7 @@ def inspect_pairs(
         listing: from ``find_pairs`` or ``join_sets``.
         policy: ``drop`` leaves bad pairs out and counts them; ``strict`` raises if there is one.
         workers: threads; default one per processor. The result does not depend on it.
-        findings_cache: a JSON file that remembers each file's facts while its size and times stay
+        findings_cache: a file that remembers each file's facts while its size and times stay
             the same; None decodes everything.
         progress: called with files done and files in all, from the calling thread.
 
@@ -157,18 +158,31 @@ def data_digest(entries: Iterable[tuple[str, str, str]]) -> str:
 def _examine_all(
     pairs: Sequence[Pair], workers: int | None, store: FactStore, progress: Progress | None
 ) -> list[_Examined]:
-    jobs: list[tuple[Path, Side]] = []
-    for pair in pairs:
-        jobs += [(pair.image, "image"), (pair.mask, "mask")]
-    facts: list[FileFacts] = []
-    # Threads suffice: Pillow and hashlib release the interpreter lock while they work.
+    examined: list[_Examined] = []
+
+    def look(job: tuple[Path, Side]) -> FileFacts:
+        return store.take(*job) or examine(*job)
+
+    # Threads suffice: Pillow and hashlib release the interpreter lock while they work. A job that
+    # waits takes more memory than its answer, so few wait at a time.
     with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for fact in pool.map(lambda job: store.get(*job) or examine(*job), jobs):
-            facts.append(fact)
-            if progress is not None:
-                progress(len(facts), len(jobs))
-    store.save([(path, side, fact) for (path, side), fact in zip(jobs, facts, strict=True)])
-    return [_Examined(pair, facts[2 * i], facts[2 * i + 1]) for i, pair in enumerate(pairs)]
+        for start in range(0, len(pairs), _WINDOW):
+            window = pairs[start : start + _WINDOW]
+            jobs: list[tuple[Path, Side]] = [
+                job for pair in window for job in ((pair.image, "image"), (pair.mask, "mask"))
+            ]
+            facts: list[FileFacts] = []
+            for fact in pool.map(look, jobs):
+                facts.append(fact)
+                if progress is not None:
+                    progress(2 * start + len(facts), 2 * len(pairs))
+            examined += map(_Examined, window, facts[::2], facts[1::2])
+    store.save(
+        job
+        for entry in examined
+        for job in ((entry.pair.image, "image", entry.image), (entry.pair.mask, "mask", entry.mask))
+    )
+    return examined
 
 
 def _fault(entry: _Examined) -> Dropped | None:

@@ -16,7 +16,7 @@ __all__ = ["Listing", "Pair", "find_pairs", "join_sets", "printable"]
 _NAMED_IN_ERRORS = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """One picture and its truth mask.
 

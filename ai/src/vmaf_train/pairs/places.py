@@ -11,7 +11,7 @@ from vmaf_train.files import sha256_bytes
 
 __all__ = ["FINDINGS_PATTERN", "default_cache_dir", "findings_path"]
 
-FINDINGS_PATTERN = "findings-*.json"
+FINDINGS_PATTERN = "findings-*.json*"
 """The files of ``findings_path`` in a cache folder."""
 
 
@@ -23,4 +23,4 @@ def default_cache_dir() -> Path:
 def findings_path(root: Path, cache_dir: Path | None = None) -> Path:
     """Return the file that remembers what the files below ``root`` hold; one per root."""
     home = default_cache_dir() if cache_dir is None else cache_dir
-    return home / f"findings-{sha256_bytes(os.fsencode(root.absolute()))[:16]}.json"
+    return home / f"findings-{sha256_bytes(os.fsencode(root.absolute()))[:16]}.jsonl"

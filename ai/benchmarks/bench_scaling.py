@@ -1,0 +1,165 @@
+"""Peak memory and time of a run as functions of pairs, crop and batch; each point in its own process.
+
+    python ai/benchmarks/bench_scaling.py [--pairs 2000 20000] [--write docs/ai/scaling.json]
+
+Pairs: a corpus of tiny made pictures is found, inspected, decoded and read once over, batch by
+batch, as an epoch does. The pictures are tiny so that what grows is what the framework holds per
+pair, not pixels. Crop and batch: training steps of the recipe's network on made pictures.
+Memory is the peak resident set that Linux reports; time is CPU time on one thread, which a busy
+machine changes little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import io
+import itertools
+import json
+import multiprocessing
+import resource
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from vmaf_train.config import FitConfig, OptimiserConfig, find_config_file, load_config
+from vmaf_train.files import dump_json
+from vmaf_train.hardware import choose_hardware, environment_record
+from vmaf_train.loader import BatchLoader
+from vmaf_train.tasks.saliency_student.config import SaliencyConfig
+from vmaf_train.tasks.saliency_student.data import load_splits
+from vmaf_train.tasks.saliency_student.task import SaliencyTask
+
+SIDE = 8
+CROPS = (128, 256)
+BATCHES = (8, 16, 32)
+
+
+def encoded(mode: str, seed: int) -> bytes:
+    """Return a PNG of SIDE x SIDE pixels."""
+    pixels = np.random.default_rng(seed).integers(0, 2, (SIDE, SIDE, 3), np.uint8) * 255
+    stream = io.BytesIO()
+    Image.fromarray(pixels if mode == "RGB" else pixels[..., 0]).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def made_corpus(root: Path, count: int) -> None:
+    """Write ``count`` pairs that differ in their bytes, not in their pixels."""
+    for name, data in (("MADE-Image", encoded("RGB", 1)), ("MADE-Mask", encoded("L", 2))):
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            # A reader stops at the end of the PNG; the number behind it makes the digest its own.
+            (root / name / f"{i:08}.png").write_bytes(data + i.to_bytes(4))
+
+
+def resident(key: str) -> int:
+    """Return VmRSS (now) or VmHWM (peak) of this process in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key):
+            return int(line.split()[1]) << 10
+    raise RuntimeError(f"no {key} in /proc/self/status: this needs Linux")
+
+
+def forget_peak() -> None:
+    """Start the peak anew from what is resident now."""
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def over_pairs(root: Path, cache: Path, count: int) -> dict[str, float]:
+    """Load ``count`` pairs and read them all as one epoch; return bytes and CPU seconds."""
+    changes = {
+        "id": "made",
+        "data.root": root,
+        "data.cache_dir": cache,
+        "augmentation.short_side": SIDE,
+        "augmentation.crop": SIDE,
+        "validation.size": SIDE,
+        "fit.threads": 1,
+    }
+    config = load_config(SaliencyConfig, None, (), changes)
+    base = resident("VmRSS")
+    forget_peak()
+    began = time.process_time()
+    splits = load_splits(config, lambda *_: None)
+    loaded, seconds = resident("VmHWM"), time.process_time() - began
+    forget_peak()
+    held = resident("VmRSS")
+    loader = BatchLoader(splits.train, 256, 0, train=True)
+    for _ in loader.epoch(1):
+        pass
+    return {
+        "pairs": count,
+        "base_bytes": base,
+        "load_peak_bytes": loaded,
+        "held_bytes": held,
+        "epoch_peak_bytes": resident("VmHWM"),
+        "load_cpu_seconds": seconds,
+    }
+
+
+def over_steps(crop: int, batch: int) -> dict[str, float]:
+    """Train a few steps; return the peak in bytes and the CPU seconds of a step."""
+    torch.set_num_threads(1)
+    changes = {"fit.batch_size": batch, "fit.device": "cpu", "fit.precision": "float32"}
+    config = load_config(SaliencyConfig, find_config_file("smoke"), (), changes)
+    task, hardware = SaliencyTask(config), choose_hardware(config.fit)
+    network = task.build_model().to(memory_format=hardware.memory_format)  # type: ignore[call-overload]
+    optimiser = torch.optim.Adam(network.parameters(), lr=OptimiserConfig().lr)
+    images = hardware.place(torch.rand(batch, 3, crop, crop))
+    target = (torch.rand(batch, 1, crop, crop) > 0.5).float()
+    base = resident("VmRSS")
+    times = []
+    for _ in range(3):
+        began = time.process_time()
+        optimiser.zero_grad()
+        task.loss(network(images), target).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        times.append(time.process_time() - began)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    return {
+        "crop": crop,
+        "batch": batch,
+        "base_bytes": base,
+        "peak_bytes": peak,
+        "step_cpu_seconds": min(times),
+    }
+
+
+def in_own_process(work: Any, *arguments: Any) -> Any:
+    """Return ``work(*arguments)`` from a fresh process."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
+        return process.submit(work, *arguments).result()
+
+
+def main() -> None:
+    """Measure every point, print it, and write all if asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--pairs", type=int, nargs="*", default=[2_000, 20_000])
+    parser.add_argument("--scratch", type=Path, help="where the made pictures go for a while")
+    parser.add_argument("--write", type=Path, help="a JSON file for the figures")
+    options = parser.parse_args()
+    pairs, steps = [], []
+    for count in options.pairs:
+        with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+            root = Path(scratch)
+            made_corpus(root / "MADE", count)
+            pairs.append(in_own_process(over_pairs, root / "MADE", root / "cache", count))
+        print(json.dumps(pairs[-1]), flush=True)
+    for crop, batch in itertools.product(CROPS, BATCHES):
+        steps.append(in_own_process(over_steps, crop, batch))
+        print(json.dumps(steps[-1]), flush=True)
+    if options.write is not None:
+        environment = environment_record(choose_hardware(FitConfig())).model_dump(mode="json")
+        named = {key: environment[key] for key in ("processor", "python", "torch", "vmaf_train")}
+        options.write.write_text(dump_json({"environment": named, "pairs": pairs, "steps": steps}))
+
+
+if __name__ == "__main__":
+    main()
