@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from records import altered, tiny_record
 from vmaf_train.files import dump_json
-from vmaf_train.run_record import RunRecord, finite_or_none
+from vmaf_train.run_record import Figure, RunRecord, decimal_text, finite_or_none
 
 NOT_FINITE = [float("nan"), float("inf"), -float("inf")]
 
@@ -96,3 +96,25 @@ def test_the_worst_parity_is_the_largest_of_all_probes() -> None:
 def test_a_record_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         tiny_record().id = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("value", "plain", "signed"),
+    [
+        (0.81234, "0.8123", "+0.8123"),
+        (-0.02, "-0.0200", "-0.0200"),
+        (0.0, "0.0000", "0.0000"),
+        (-0.0, "0.0000", "0.0000"),
+        (0.000016, "1.6e-05", "+1.6e-05"),
+        (-0.00099, "-9.9e-04", "-9.9e-04"),
+        (0.001, "0.0010", "+0.0010"),
+        (120.5, "120.5000", "+120.5000"),
+    ],
+)
+def test_a_small_number_is_never_shown_as_nothing(value: float, plain: str, signed: str) -> None:
+    assert (decimal_text(value), decimal_text(value, signed=True)) == (plain, signed)
+
+
+def test_a_figure_is_told_with_its_interval_where_it_has_one() -> None:
+    assert Figure(value=0.5).text == "0.5000"
+    assert Figure(value=0.5, low=0.25, high=0.0001).text == "0.5000 (0.2500 to 1.0e-04)"

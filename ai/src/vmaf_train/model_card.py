@@ -117,10 +117,10 @@ def _slug(name: str) -> str:
 
 
 def _results(record: RunRecord) -> list[dict[str, Any]]:
-    def row(name: str, metrics: Mapping[str, float | None]) -> dict[str, Any]:
+    def row(name: str, dataset: str, metrics: Mapping[str, float | None]) -> dict[str, Any]:
         return {
             "task": {"type": record.card.task_type},
-            "dataset": {"name": name, "type": _slug(name)},
+            "dataset": {"name": name, "type": _slug(dataset)},
             "metrics": [
                 {"type": _slug(metric), "name": metric, "value": value}
                 for metric, value in metrics.items()
@@ -131,10 +131,10 @@ def _results(record: RunRecord) -> list[dict[str, Any]]:
     rows = []
     if record.data is not None and record.gate.metrics:
         names = " + ".join(corpus.name for corpus in record.data.corpora)
-        rows.append(row(f"{names}, held-out validation", record.gate.metrics))
+        rows.append(row(f"{names}, held-out validation", names, record.gate.metrics))
     for evaluation in record.evaluations:
         figures = {name: figure.value for name, figure in evaluation.metrics.items()}
-        rows.append(row(f"{evaluation.dataset}, {evaluation.protocol}", figures))
+        rows.append(row(f"{evaluation.dataset}, {evaluation.protocol}", evaluation.dataset, figures))
     return [item for item in rows if item["metrics"]]
 
 

@@ -29,6 +29,7 @@ __all__ = [
     "Sha256",
     "TensorRecord",
     "TrainingRecord",
+    "decimal_text",
     "finite_or_none",
 ]
 
@@ -230,12 +231,26 @@ class QuantisedRecord(Record):
     threads: int = Field(ge=1)
 
 
+def decimal_text(value: float, *, signed: bool = False) -> str:
+    """Return a number with four decimals; one that they would not show with two digits instead."""
+    sign = "+" if signed and value else ""
+    small = 0 < abs(value) < 0.001
+    return f"{value:{sign}.1e}" if small else f"{value + 0.0:{sign}.4f}"  # + 0.0: no minus before zero
+
+
 class Figure(Record):
     """A measured value with its interval, where one was computed."""
 
     value: float
     low: float | None = None
     high: float | None = None
+
+    @property
+    def text(self) -> str:
+        """What a table shows: ``0.8123 (0.8012 to 0.8234)``."""
+        if self.low is None or self.high is None:
+            return decimal_text(self.value)
+        return f"{decimal_text(self.value)} ({decimal_text(self.low)} to {decimal_text(self.high)})"
 
 
 class FrameCost(Record):

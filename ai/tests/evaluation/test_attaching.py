@@ -64,6 +64,7 @@ def test_card_page_and_sidecar_show_the_results_and_agree(folders: Folders) -> N
     matter = check_front_matter(card)
     assert matter.model_index is not None
     result = matter.model_index[0].results[-1]
+    assert result.dataset.type == "set-1000"
     assert result.dataset.name == "SET 1000, fed at native size; 4: #a"
     assert [(metric.name, metric.value) for metric in result.metrics] == [
         ("F max", 0.8123),

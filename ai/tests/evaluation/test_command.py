@@ -54,6 +54,8 @@ def test_one_command_writes_figures_curves_sheet_and_card(
         (["--data", ".", "--block", "17"], 2, "--block: expected 16 or 64, found 17"),
         (["--data", ".", "--sheet", "a.jpg"], 2, "--sheet: expected a file name that ends in .png"),
         (["--data", ".", "--curves", "a"], 2, "--curves: expected a file name that ends in .svg or .png"),
+        (["--data", ".", "--json", "."], 2, "--json: expected a file that can be written, found ., a folder"),
+        (["--data", ".", "--json", "m.onnx/a"], 2, "found m.onnx, which cannot hold it"),
         (["m.onnx", "--data", "."], 2, "the models: expected each file once, found m.onnx twice"),
         (["none.onnx", "--data", "."], 1, "none.onnx: expected a readable ONNX file"),
         (["--data", ".", "--append-to", "x"], 2, "model x: expected a row of model/tiny/registry.json"),

@@ -5,7 +5,8 @@ Everything heavy is imported inside, so that help costs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +25,7 @@ __all__ = ["eval_command"]
 _TIMED_PICTURES = 32
 _STEADY_PICTURES = 8
 _PIPE_WIDTH = 240
+_FORMS = {"--sheet": (".png",), "--curves": (".svg", ".png")}
 
 
 def eval_command(
@@ -66,7 +68,7 @@ def eval_command(
     cache_dir: Annotated[Path | None, typer.Option(help="Where findings on files are kept.")] = None,
 ) -> None:
     """Measure model files against a test set, with intervals; compare several of them."""
-    _check_usage(models, block, sheet, curves)
+    _check_usage(models, block, {"--sheet": sheet, "--curves": curves, "--json": json_file})
     from rich.console import Console
 
     from vmaf_train.evaluation.attaching import attach, require_registered
@@ -131,7 +133,8 @@ def _extras(columns: Sequence[Column], pairs: Sequence[Pair], *, video: bool) ->
         if video and not feed.yuv:
             with progress_bar(f"frame to frame {column.label}") as bar:
                 changes = steadiness(model, feed, _some(pairs, _STEADY_PICTURES), bar)
-            remarks.append("Equal frames gave equal maps.")
+            count = min(_STEADY_PICTURES, len(pairs))
+            remarks.append(f"Equal frames gave equal maps; changes between frames: {count} pictures.")
             with progress_bar(f"video sizes {column.label}") as bar:
                 for number, (width, height) in enumerate(VIDEO_SIZES):
                     bar(number, len(VIDEO_SIZES))
@@ -148,11 +151,12 @@ def _some(pairs: Sequence[Pair], count: int) -> list[Pair]:
     return [pairs[i * len(pairs) // count] for i in range(count)]
 
 
-def _check_usage(models: Sequence[Path], block: int | None, sheet: Path | None, curves: Path | None) -> None:
+def _check_usage(models: Sequence[Path], block: int | None, outputs: Mapping[str, Path | None]) -> None:
     """Refuse at once what a command line got wrong.
 
     Raises:
-        ConfigError: a model twice, an unknown block size, or a picture of another form.
+        ConfigError: a model twice, an unknown block size, a picture of another form, or a file that
+            cannot be written.
     """
     twice = sorted({str(path) for path in models if models.count(path) > 1})
     if twice:
@@ -161,11 +165,24 @@ def _check_usage(models: Sequence[Path], block: int | None, sheet: Path | None, 
         )
     if block not in {None, 16, 64}:
         raise ConfigError("--block", expected="16 or 64", found=str(block), next_step="choose one")
-    for option, path, forms in (("--sheet", sheet, (".png",)), ("--curves", curves, (".svg", ".png"))):
-        if path is not None and path.suffix.lower() not in forms:
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        forms = _FORMS.get(option, ())
+        if forms and path.suffix.lower() not in forms:
             raise ConfigError(
                 option,
                 expected=f"a file name that ends in {' or '.join(forms)}",
                 found=str(path),
+                next_step="give another name",
+            )
+        standing = path.parent
+        while not standing.exists() and standing != standing.parent:
+            standing = standing.parent
+        if path.is_dir() or not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+            raise ConfigError(
+                option,
+                expected="a file that can be written",
+                found=f"{path}, a folder" if path.is_dir() else f"{standing}, which cannot hold it",
                 next_step="give another name",
             )

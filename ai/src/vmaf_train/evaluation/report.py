@@ -14,7 +14,7 @@ from vmaf_train.evaluation.measures import LEVELS
 from vmaf_train.evaluation.outcome import Outcome
 from vmaf_train.evaluation.scores import CURVES
 from vmaf_train.pairs.listing import printable
-from vmaf_train.run_record import Figure, FrameCost
+from vmaf_train.run_record import Figure, FrameCost, decimal_text
 
 __all__ = ["outcome_dict", "print_outcome"]
 
@@ -72,16 +72,11 @@ def _table(
 def _cell(figure: Figure | None, between: str, *, signed: bool) -> str:
     if figure is None:
         return "not measured"
-    text = _number(figure.value, signed=signed)
+    text = decimal_text(figure.value, signed=signed)
     if figure.low is not None and figure.high is not None:
-        low, high = (_number(value, signed=signed) for value in (figure.low, figure.high))
+        low, high = (decimal_text(value, signed=signed) for value in (figure.low, figure.high))
         text += f"{between}({low} to {high})"
     return text
-
-
-def _number(value: float, *, signed: bool) -> str:
-    rounded = round(value, 4) + 0.0  # no minus before a zero
-    return f"{rounded:+.4f}" if signed and rounded else f"{rounded:.4f}"
 
 
 def _cost_text(cost: FrameCost) -> str:
