@@ -63,7 +63,10 @@ def refused(answer: Answer, code: int, *parts: str) -> None:
 
 def test_predict_writes_what_is_asked_for(told: Told, tmp_path: Path, red: Path, clip: Path) -> None:
     files = {"json": tmp_path / "a" / "out.json", "csv": tmp_path / "out.csv"}
-    regions = {form: tmp_path / f"{form}.txt" for form in ("svt-av1", "kvazaar", "addroi", "zones")}
+    regions = {
+        form: tmp_path / f"{form}.txt"
+        for form in ("svt-av1", "kvazaar", "addroi", "x264-zones", "x265-zones")
+    }
     answer = told(
         *("predict", red, clip, "--json", files["json"], "--csv", files["csv"]),
         *("--overlay", tmp_path / "over", "--maps", tmp_path / "maps", "--every", 2),

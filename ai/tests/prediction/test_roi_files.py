@@ -88,11 +88,18 @@ def test_zones_give_runs_of_frames_a_factor_of_bits_around_the_clips_mean() -> N
     # Means 0.8, 0.8, 0.5, 0.2, 0.5 have 0.56 as theirs: -4.8 is 5 steps finer, 7.2 is 7 coarser.
     still = painted(16, 16)
     frames = [(still, mean) for mean in (0.8, 0.8, 0.5, 0.2, 0.5)]
-    assert text(RoiForm.ZONES, 64, TEN, *frames) == ("0,1,b=1.7818/2,2,b=0.8909/3,3,b=0.4454/4,4,b=0.8909\n")
+    assert text(RoiForm.X264_ZONES, 64, TEN, *frames) == (
+        "0,1,b=1.7818/2,2,b=0.8909/3,3,b=0.4454/4,4,b=0.8909\n"
+    )
+    assert text(RoiForm.X265_ZONES, 64, TEN, *frames) == (
+        "1,2,b=1.7818/3,3,b=0.8909/4,4,b=0.4454/5,5,b=0.8909\n"
+    )
 
 
 def test_zones_of_a_steady_clip_change_nothing() -> None:
-    assert text(RoiForm.ZONES, 16, TEN, *[(painted(16, 16), 0.4)] * 3) == "0,2,b=1.0000\n"
+    frames = [(painted(16, 16), 0.4)] * 3
+    assert text(RoiForm.X264_ZONES, 16, TEN, *frames) == "0,2,b=1.0000\n"
+    assert text(RoiForm.X265_ZONES, 16, TEN, *frames) == "1,3,b=1.0000\n"
 
 
 def test_a_clip_whose_size_changes_has_no_region_file() -> None:
@@ -108,7 +115,7 @@ def test_a_clip_whose_size_changes_has_no_region_file() -> None:
         ("roi.txt", 64, RoiForm.SVT_AV1, "roi.txt"),
         ("roi.txt", 16, RoiForm.ADDROI, "roi.txt"),
         ("kvazaar:a/b.txt", 64, RoiForm.KVAZAAR, "a/b.txt"),
-        ("zones:z", 16, RoiForm.ZONES, "z"),
+        ("x265-zones:z", 16, RoiForm.X265_ZONES, "z"),
         ("addroi:a:b", 64, RoiForm.ADDROI, "a:b"),
         ("other:x", 64, RoiForm.SVT_AV1, "other:x"),
     ],
@@ -123,4 +130,4 @@ def test_a_form_that_a_block_does_not_suit_is_refused() -> None:
     with pytest.raises(ConfigError, match="svt-av1 --block 64, found --block 16"):
         parse_roi_target("svt-av1:x", 16)
     with pytest.raises(ConfigError, match="no file"):
-        parse_roi_target("zones:", 16)
+        parse_roi_target("x264-zones:", 16)

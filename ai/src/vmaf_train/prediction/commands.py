@@ -58,8 +58,8 @@ def predict(
         list[str] | None,
         typer.Option(
             metavar="FORM:FILE",
-            help="Write encoder offsets: svt-av1, kvazaar, addroi or zones. FILE alone is svt-av1 for "
-            "blocks of 64 and addroi for 16.",
+            help="Write encoder offsets: svt-av1, kvazaar, addroi, x264-zones or x265-zones. FILE alone "
+            "is svt-av1 for blocks of 64 and addroi for 16.",
         ),
     ] = None,
     roi_range: Annotated[

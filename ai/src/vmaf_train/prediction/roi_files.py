@@ -30,16 +30,21 @@ class RoiForm(StrEnum):
     SVT_AV1 = "svt-av1"
     KVAZAAR = "kvazaar"
     ADDROI = "addroi"
-    ZONES = "zones"
+    X264_ZONES = "x264-zones"
+    X265_ZONES = "x265-zones"
 
 
 BLOCKS_OF = {
     RoiForm.SVT_AV1: (64,),
     RoiForm.KVAZAAR: (64,),
     RoiForm.ADDROI: (16, 64),
-    RoiForm.ZONES: (16, 64),
+    RoiForm.X264_ZONES: (16, 64),
+    RoiForm.X265_ZONES: (16, 64),
 }
 """The blocks that a form can be written for. Kvazaar scales other maps to its blocks of 64."""
+
+# x264 counts the frames of a zone from 0; x265 tests them against its count of frames done, plus 1.
+_FIRST_OF_ZONES = {RoiForm.X264_ZONES: 0, RoiForm.X265_ZONES: 1}
 
 
 class RoiTarget(NamedTuple):
@@ -106,7 +111,7 @@ class RoiWriter:
         self._size = size
         number = len(self._centres)
         self._centres.append(mean)
-        if self._form is RoiForm.ZONES:
+        if self._form in _FIRST_OF_ZONES:
             return
         means = block_means(values, self._block)
         if self._form is RoiForm.ADDROI:
@@ -117,9 +122,10 @@ class RoiWriter:
 
     def text(self) -> str:
         """Return the file's text for the frames so far, at least one."""
-        if self._form is RoiForm.ZONES:
+        if self._form in _FIRST_OF_ZONES:
             series = np.array(self._centres, dtype=np.float64)
-            return _zones(self._within.offsets(series, float(series.mean())))
+            offsets = self._within.offsets(series, float(series.mean()))
+            return _zones(offsets, _FIRST_OF_ZONES[self._form])
         if self._sum is not None:
             steady = self._within.offsets(self._sum / len(self._centres), float(np.mean(self._centres)))
             return _addroi(steady, self._size, self._block)
@@ -137,16 +143,16 @@ def _kvazaar(offsets: Offsets) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _zones(offsets: Offsets) -> str:
-    """``first,last,b=FACTOR`` joined by ``/``: a factor of bits for each run of frames."""
+def _zones(offsets: Offsets, start: int) -> str:
+    """``first,last,b=FACTOR`` joined by ``/``: a factor of bits for each run of frames from ``start``."""
     zones = []
-    first = 0
+    first = start
     for offset, run in itertools.groupby(offsets.tolist()):
         last = first + len(list(run)) - 1
         if offset:
             zones.append(f"{first},{last},b={2 ** (-offset / _DOUBLING):.4f}")
         first = last + 1
-    return "/".join(zones or [f"0,{len(offsets) - 1},b=1.0000"]) + "\n"
+    return "/".join(zones or [f"{start},{first - 1},b=1.0000"]) + "\n"
 
 
 def _addroi(offsets: Offsets, size: tuple[int, int], block: int) -> str:
