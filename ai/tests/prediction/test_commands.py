@@ -69,7 +69,7 @@ def test_predict_writes_what_is_asked_for(told: Told, tmp_path: Path, red: Path,
     }
     answer = told(
         *("predict", red, clip, "--json", files["json"], "--csv", files["csv"]),
-        *("--overlay", tmp_path / "over", "--maps", tmp_path / "maps", "--every", 2),
+        *("--roi-range", "-8:4", "--overlay", tmp_path / "over", "--maps", tmp_path / "maps", "--every", 2),
         *(word for form, path in regions.items() for word in ("--roi", f"{form}:{path}")),
     )
     assert answer.code == 0, answer

@@ -20,12 +20,12 @@ def test_a_map_becomes_grey_of_its_own_size() -> None:
 
 
 def test_an_overlay_shows_the_frame_as_it_is_and_what_stands_out_brighter() -> None:
-    rgb = np.full((40, 60, 3), 90, np.uint8)
-    values = np.zeros((40, 60), np.float32)
+    rgb = np.full((40, 70, 3), 90, np.uint8)
+    values = np.zeros((40, 70), np.float32)
     values[10:20, 20:30] = 1.0
     shown = pixels(overlay_png(rgb, values, "x"))
-    np.testing.assert_array_equal(shown[8:48, 8:68], rgb)
-    heat = shown[8:48, 76:136].astype(int).sum(axis=2)
+    np.testing.assert_array_equal(shown[8:48, 8:78], rgb)
+    heat = shown[8:48, 86:156].astype(int).sum(axis=2)
     assert heat[15, 25] > 2 * heat[30, 50]
 
 
@@ -35,6 +35,14 @@ def test_any_frame_has_an_overlay_that_fits_a_screen(size: tuple[int, int]) -> N
     shown = pixels(overlay_png(np.zeros((height, width, 3), np.uint8), np.zeros(size, np.float32), "caption"))
     assert shown.shape[1] <= 2 * 960 + 24
     assert shown.shape[0] >= 30
+
+
+def test_the_pixels_of_a_tiny_frame_are_shown_as_squares() -> None:
+    rgb = np.zeros((1, 2, 3), np.uint8)
+    rgb[0, 1] = 200
+    shown = pixels(overlay_png(rgb, np.zeros((1, 2), np.float32), ""))
+    assert (shown[8:72, 8:72] == 0).all()
+    assert (shown[8:72, 72:136] == 200).all()
 
 
 def test_no_two_inputs_share_the_names_of_their_pictures() -> None:

@@ -117,7 +117,6 @@ def test_a_clip_whose_size_changes_has_no_region_file() -> None:
         ("kvazaar:a/b.txt", 64, RoiForm.KVAZAAR, "a/b.txt"),
         ("x265-zones:z", 16, RoiForm.X265_ZONES, "z"),
         ("addroi:a:b", 64, RoiForm.ADDROI, "a:b"),
-        ("other:x", 64, RoiForm.SVT_AV1, "other:x"),
     ],
 )
 def test_a_target_names_its_form_or_takes_the_blocks_own(
@@ -129,5 +128,7 @@ def test_a_target_names_its_form_or_takes_the_blocks_own(
 def test_a_form_that_a_block_does_not_suit_is_refused() -> None:
     with pytest.raises(ConfigError, match="svt-av1 --block 64, found --block 16"):
         parse_roi_target("svt-av1:x", 16)
+    with pytest.raises(ConfigError, match="'svt-av2'"):
+        parse_roi_target("svt-av2:x", 64)
     with pytest.raises(ConfigError, match="no file"):
         parse_roi_target("x264-zones:", 16)

@@ -120,7 +120,8 @@ def _probe(path: Path) -> dict[str, Any]:
         raise DataError(
             str(path),
             expected="a file that ffmpeg reads",
-            found=_last_line(ran.stderr) or f"status {ran.returncode} of ffprobe",
+            found=_last_line(ran.stderr).removeprefix(f"file:{path}: ")
+            or f"status {ran.returncode} of ffprobe",
             next_step="give a clip, a picture or a folder of pictures",
         )
     said = json.loads(ran.stdout)

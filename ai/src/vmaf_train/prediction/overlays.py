@@ -14,6 +14,7 @@ from vmaf_train.onnx_session import Floats
 __all__ = ["map_png", "overlay_png", "picture_label"]
 
 _WIDEST = 960
+_SMALLEST = 128
 _GAP = 8
 _CAPTION = 22
 _INK, _PAPER = (20, 20, 20), (250, 250, 250)
@@ -28,7 +29,7 @@ def overlay_png(rgb: Bytes, values: Floats, caption: str) -> bytes:
     """Return a PNG: the frame, the map's colours over the grey frame, and a caption below.
 
     Dark purple is 0, pale yellow 1, the same in every picture. A frame wider than 960 pixels is
-    shown smaller.
+    shown smaller, and pixels of one whose longer side is below 65 as squares.
 
     Args:
         rgb: uint8 ``[H, W, 3]``.
@@ -44,6 +45,11 @@ def overlay_png(rgb: Bytes, values: Floats, caption: str) -> bytes:
     if panels[0].width > _WIDEST:
         shown = (_WIDEST, max(1, round(panels[0].height * _WIDEST / panels[0].width)))
         panels = [panel.resize(shown, Image.Resampling.BOX) for panel in panels]
+    elif (times := _SMALLEST // max(panels[0].size)) > 1:
+        panels = [
+            panel.resize((panel.width * times, panel.height * times), Image.Resampling.NEAREST)
+            for panel in panels
+        ]
     wide, tall = panels[0].size
     font = ImageFont.load_default(13)
     sheet_width = max(2 * wide + 3 * _GAP, int(font.getlength(caption)) + 2 * _GAP)

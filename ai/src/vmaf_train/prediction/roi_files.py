@@ -58,13 +58,20 @@ def parse_roi_target(text: str, block: int) -> RoiTarget:
     """Return the target of ``FORM:FILE``; of ``FILE`` alone for a block of 64 svt-av1, of 16 addroi.
 
     Raises:
-        ConfigError: the form cannot be written for that block, or no file is named.
+        ConfigError: an unknown form, one that cannot be written for that block, or no file.
     """
     known, colon, file = text.partition(":")
-    if colon and known in set(RoiForm):
+    if not colon:
+        form, file = (RoiForm.SVT_AV1 if block == 64 else RoiForm.ADDROI), text
+    elif known in set(RoiForm):
         form = RoiForm(known)
     else:
-        form, file = (RoiForm.SVT_AV1 if block == 64 else RoiForm.ADDROI), text
+        raise ConfigError(
+            f"--roi {text}",
+            expected=f"one of {', '.join(RoiForm)} before the colon",
+            found=repr(known),
+            next_step="name the form, then the file",
+        )
     if not file or block not in BLOCKS_OF[form]:
         blocks = " or ".join(str(side) for side in BLOCKS_OF[form])
         raise ConfigError(
