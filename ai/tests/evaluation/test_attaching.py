@@ -108,7 +108,8 @@ def test_an_unknown_model_lists_the_known_ones(folders: Folders) -> None:
 
 def test_the_registered_file_is_found_among_several(folders: Folders) -> None:
     sha256 = digest_of(folders)
-    assert require_registered(folders.models, folders.docs, "tiny_v1", ["f" * 64, sha256]) == sha256
+    record = require_registered(folders.models, folders.docs, "tiny_v1", ["f" * 64, sha256])
+    assert record == load_sidecar(folders.models, "tiny_v1").record
 
 
 def test_a_model_replaced_meanwhile_keeps_its_own_record(folders: Folders) -> None:

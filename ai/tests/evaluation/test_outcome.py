@@ -12,6 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from evaluation.made_models import opened, shown_pairs
+from records import tiny_record
 from vmaf_train.evaluation.charts import curves
 from vmaf_train.evaluation.feed import Feed
 from vmaf_train.evaluation.intervals import differences
@@ -32,7 +33,9 @@ COST = FrameCost(
 def outcome(folder: Path, feeds: Sequence[Feed] = (Feed(), Feed(yuv=True)), models: int = 2) -> Outcome:
     """A good model and a blind one, on a set whose foreground is red."""
     pairs = find_pairs(shown_pairs(folder / "set")).pairs
-    selection = Selection("TOY", "for tests", pairs, 7, {"unreadable": 1}, (), "toy (9)", 8, "d" * 64)
+    selection = Selection(
+        "TOY", "for tests", pairs, 7, {"unreadable": 1}, (), "toy (9)", "c" * 64, 8, "d" * 64
+    )
     given = [opened(folder, "good", "4, 0, 0"), opened(folder, "blind", "0, 0, -4")][:models]
     columns = judge(given, pairs, feeds, block=16)
     extras = [Extras((COST,), {"change": np.full((2, 1), 0.125)}, ("Seen.",))] + [Extras()] * (
@@ -60,9 +63,11 @@ def test_models_are_compared_with_the_first_and_ways_of_feeding_with_the_plain_o
 
 
 def test_the_record_gets_an_entry_per_way_of_feeding_that_model(four: Outcome) -> None:
-    good, other = four.columns[0].model.sha256, four.columns[2].model.sha256
+    good, other = (
+        tiny_record(changes={"export.sha256": column.model.sha256}) for column in four.columns[::2]
+    )
     plain, through = four.evaluations(good)
-    assert {entry.model_sha256 for entry in (plain, through)} == {good}
+    assert {entry.model_sha256 for entry in (plain, through)} == {four.columns[0].model.sha256}
     assert (plain.dataset, plain.pairs, plain.digest, plain.licence) == ("TOY", 6, "d" * 64, "for tests")
     assert plain.protocol == "fed at native size; 6 of 7 pairs, evenly spaced"
     assert plain.metrics["change"].value == 0.125
@@ -75,7 +80,20 @@ def test_the_record_gets_an_entry_per_way_of_feeding_that_model(four: Outcome) -
     assert "BT.709 limited range 4:2:0" in through.protocol
     # The second model's plain column is compared with another model, which is no change of its own.
     assert "IoU at 0.5, change" not in four.evaluations(other)[0].metrics
-    assert four.evaluations("0" * 64) == ()
+    assert four.evaluations(tiny_record()) == ()
+    assert four.evaluations(tiny_record(changes={"export": None})) == ()
+
+
+def test_the_notes_say_whether_the_set_compared_with_is_the_one_trained_on(four: Outcome) -> None:
+    export = {"export.sha256": four.columns[0].model.sha256}
+    for changes, said in (
+        ({"data.digest": "c" * 64}, "That set is the one that this model was trained on."),
+        ({"data.digest": "a" * 64}, "That set is not the one that this model was trained on."),
+        ({"data": None}, ""),
+    ):
+        notes = four.evaluations(tiny_record(changes=export | changes))[0].notes
+        assert ("That set" in notes) == bool(said)
+        assert said in notes
 
 
 def test_what_is_printed_names_set_columns_measures_and_differences(four: Outcome) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pairs.made_files import toy_set
 from vmaf_train.errors import ConfigError
 from vmaf_train.evaluation.selection import Selection, select_pairs
-from vmaf_train.pairs import find_pairs, inspect_pairs
+from vmaf_train.pairs import find_pairs, inspect_pairs, join_sets
 
 
 @contextlib.contextmanager
@@ -20,7 +20,7 @@ def silent(_: str) -> Iterator[Callable[[int, int], None]]:
 def select(
     root: Path, limit: int | None = None, train: Path | None = None, licence: str | None = None
 ) -> Selection:
-    return select_pairs(root, bar=silent, limit=limit, train=train, licence=licence)
+    return select_pairs(root, bar=silent, limit=limit, train=[train] if train else [], licence=licence)
 
 
 def test_all_usable_pairs_are_judged_and_the_rest_is_counted(tmp_path: Path) -> None:
@@ -54,11 +54,24 @@ def test_pictures_of_the_training_set_are_left_out_and_named(tmp_path: Path) -> 
     assert [pair.stem for pair in found.pairs] == ["0000", "0001", "0002", "0003"]
     assert found.leaks is not None
     assert [leak.test.stem for leak in found.leaks] == ["0004", "0005"]
+    assert found.trained_digest == inspect_pairs(find_pairs(train)).digest
     assert found.share == ""
     assert (
         found.notes
         == "Compared with the pictures of toy (8): 2 that they hold too left out (2 equal, 0 nearly)."
     )
+
+
+def test_several_training_sets_are_joined_as_a_run_joins_them(tmp_path: Path) -> None:
+    test, first = toy_set(tmp_path / "test", 6), toy_set(tmp_path / "train", 2)
+    other = toy_set(tmp_path / "other", 3, first=4)
+    (other / "TOY-Image").rename(other / "NEW-Image")
+    (other / "TOY-Mask").rename(other / "NEW-Mask")
+    found = select_pairs(test, bar=silent, train=[first, other])
+    assert [pair.stem for pair in found.pairs] == ["0002", "0003"]
+    assert found.trained_on == "toy+new (5)"
+    joined = join_sets([find_pairs(first), find_pairs(other)])
+    assert found.trained_digest == inspect_pairs(joined).digest
 
 
 def test_a_test_set_that_was_never_trained_on_says_that_it_was_compared(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from vmaf_train.staging import finish_interrupted
 __all__ = ["attach", "require_registered"]
 
 
-def require_registered(model_dir: Path, docs_dir: Path, model_id: str, digests: Sequence[str]) -> str:
-    """Return the SHA-256 of the registered file, after finding it among the files to evaluate.
+def require_registered(model_dir: Path, docs_dir: Path, model_id: str, digests: Sequence[str]) -> RunRecord:
+    """Return the record of a registered model, after finding its file among those to evaluate.
 
     Args:
         model_dir: the registry's folder.
@@ -28,7 +28,8 @@ def require_registered(model_dir: Path, docs_dir: Path, model_id: str, digests: 
         PublishError: registry or sidecar is damaged.
     """
     finish_interrupted(model_dir, docs_dir)
-    export = _record(model_dir, model_id).export
+    record = _record(model_dir, model_id)
+    export = record.export
     if export is None or export.sha256 not in digests:
         raise ConfigError(
             f"results for model {model_id}",
@@ -36,7 +37,7 @@ def require_registered(model_dir: Path, docs_dir: Path, model_id: str, digests: 
             found=", ".join(digests),
             next_step=f"evaluate {model_dir / f'{model_id}.onnx'}",
         )
-    return export.sha256
+    return record
 
 
 def attach(

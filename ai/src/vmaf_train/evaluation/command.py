@@ -34,7 +34,8 @@ def eval_command(
     data: Annotated[Path, typer.Option(help="Folder of a test set's pictures and masks.")],
     layout: Annotated[str, typer.Option(help="auto, a known layout, or folders:IMAGES:MASKS.")] = "auto",
     train: Annotated[
-        Path | None, typer.Option(help="Folder of the training set: leave its pictures out of the test.")
+        list[Path] | None,
+        typer.Option(help="Folder of a training set, any number: leave its pictures out of the test."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many pairs, evenly spaced.")] = None,
     short_side: Annotated[
@@ -85,7 +86,7 @@ def eval_command(
 
     load_measures()
     opened = [open_model(path, threads=threads) for path in models]
-    registered = ""
+    registered = None
     if append_to is not None:
         digests = [model.sha256 for model in opened]
         registered = require_registered(model_dir, docs_dir, append_to, digests)
@@ -94,7 +95,7 @@ def eval_command(
         bar=progress_bar,
         layout=layout,
         limit=limit,
-        train=train,
+        train=train or (),
         licence=licence,
         cache_dir=cache_dir,
         workers=workers,
@@ -112,7 +113,7 @@ def eval_command(
     # A pipe has no width to keep to.
     console = Console()
     print_outcome(outcome, console if console.is_terminal else Console(width=_PIPE_WIDTH))
-    if append_to is not None:
+    if append_to is not None and registered is not None:
         for path in attach(model_dir, docs_dir, append_to, outcome.evaluations(registered)):
             typer.echo(path)
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vmaf_train.evaluation.intervals import DRAWS, SEED, differences, figures
 from vmaf_train.evaluation.scores import IOU, MAE, Column
 from vmaf_train.evaluation.selection import Selection
-from vmaf_train.run_record import Evaluation, Figure, FrameCost
+from vmaf_train.run_record import Evaluation, Figure, FrameCost, RunRecord
 
 __all__ = ["Difference", "Extras", "Outcome", "conclude"]
 
@@ -65,8 +65,18 @@ class Outcome:
     extras: tuple[Extras, ...]
     date: str
 
-    def evaluations(self, sha256: str) -> tuple[Evaluation, ...]:
-        """Return the entries for the run record of the model of that digest, one per way of feeding."""
+    def evaluations(self, record: RunRecord) -> tuple[Evaluation, ...]:
+        """Return the entries for the record of one of the models, one per way of feeding it.
+
+        Where a training set was named, the notes say whether it is the one that the record names.
+        """
+        if record.export is None:
+            return ()
+        sha256 = record.export.sha256
+        trained: tuple[str, ...] = ()
+        if self.selection.trained_digest and record.data is not None:
+            same = self.selection.trained_digest == record.data.digest
+            trained = (f"That set is {'' if same else 'not '}the one that this model was trained on.",)
         entries = []
         for number, column in enumerate(self.columns):
             if column.model.sha256 != sha256:
@@ -92,7 +102,7 @@ class Outcome:
                     licence=self.selection.licence,
                     metrics=metrics,
                     costs=extras.costs,
-                    notes=" ".join((self.selection.notes, *extras.remarks, _INTERVALS)),
+                    notes=" ".join((self.selection.notes, *trained, *extras.remarks, _INTERVALS)),
                 )
             )
         return tuple(entries)

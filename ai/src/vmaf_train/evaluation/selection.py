@@ -20,6 +20,7 @@ from vmaf_train.pairs import (
     find_pairs,
     findings_path,
     inspect_pairs,
+    join_sets,
 )
 
 __all__ = ["Selection", "select_pairs"]
@@ -40,6 +41,7 @@ class Selection:
         leaks: test pictures that the training set holds too; left out of ``pairs``. None where no
             training set was named.
         trained_on: name and number of pictures of the training set, in words; empty for none.
+        trained_digest: the data digest of the training set; empty for none.
         published: how many pairs the set's authors published; None where that is not known.
         digest: the data digest over ``pairs``.
     """
@@ -51,6 +53,7 @@ class Selection:
     dropped: dict[str, int]
     leaks: tuple[Leak, ...] | None
     trained_on: str
+    trained_digest: str
     published: int | None
     digest: str
 
@@ -87,7 +90,7 @@ def select_pairs(
     bar: Bar,
     layout: str = "auto",
     limit: int | None = None,
-    train: Path | None = None,
+    train: Sequence[Path] = (),
     licence: str | None = None,
     cache_dir: Path | None = None,
     workers: int | None = None,
@@ -99,7 +102,7 @@ def select_pairs(
         bar: makes a progress bar of a text.
         layout: as ``find_pairs`` takes it.
         limit: at most so many pairs, evenly spaced in the order of their stems.
-        train: the folder of the training set; its pictures are left out.
+        train: the folders of the training sets; their pictures are left out.
         licence: terms in place of the catalogue's.
         cache_dir: where findings are remembered; None for the user's cache.
         workers: threads; default one per processor.
@@ -109,14 +112,14 @@ def select_pairs(
         DataError: nothing usable is there, or nothing is left.
     """
     listing = find_pairs(root, layout)
-    trained = find_pairs(train) if train is not None else None
+    trained = join_sets([find_pairs(folder) for folder in train]) if train else None
     inspection = _inspected(listing, bar, cache_dir, workers)
-    leaks, trained_on = None, ""
+    leaks, trained_on, trained_digest = None, "", ""
     if trained is not None:
-        seen = _inspected(trained, bar, cache_dir, workers).kept
+        seen = _inspected(trained, bar, cache_dir, workers)
         with bar("comparing with the training set") as told:
-            leaks = find_leaks(seen, inspection.kept, workers=workers, progress=told)
-        trained_on = f"{trained.set_name} ({len(seen):,})"
+            leaks = find_leaks(seen.kept, inspection.kept, workers=workers, progress=told)
+        trained_on, trained_digest = f"{trained.set_name} ({len(seen.kept):,})", seen.digest
     gone = {leak.test.stem for leak in leaks or ()}
     usable = [pair for pair in inspection.kept if pair.stem not in gone]
     if not usable:
@@ -140,6 +143,7 @@ def select_pairs(
         dropped=_dropped(inspection),
         leaks=leaks,
         trained_on=trained_on,
+        trained_digest=trained_digest,
         published=known.pairs if known else None,
         digest=digest,
     )
