@@ -7,13 +7,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+DOCS_STAMP := $(VENV)/.set-up-docs
 # What the main job is told beside its data, for instance ARGS="--set fit.epochs=2".
 ARGS ?=
 # A folder that holds DUTS-TR-Image and DUTS-TR-Mask; empty takes the embedded corpus.
 DUTS_ROOT ?=
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup model-saliency test check format core fuzz bench clean
+.PHONY: help setup model-saliency test check format core fuzz bench docs clean
 
 help: ## show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -65,6 +66,14 @@ fuzz: $(STAMP) ## fuzz the C core, FUZZ_SECONDS for each reader
 
 bench: $(STAMP) ## run every benchmark
 	for file in ai/benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+
+docs: $(DOCS_STAMP) ## build the documentation into build/site; a warning or a dead link fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
+	@echo "build/site/index.html; with search: $(BIN)/python -m http.server --directory build/site"
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
 
 clean: ## remove everything made here, the environment included
 	rm -rf build $(VENV)

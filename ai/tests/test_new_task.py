@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tomllib
@@ -8,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from fresh import make_environment
 from vmaf_train.discovery import ENTRY_POINT_GROUP
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import resource
@@ -135,20 +133,3 @@ def test_the_command_says_what_to_do_next(
         "error: my package: expected a path at which nothing is yet, found a folder; "
         "choose another place with --to\n"
     )
-
-
-def test_a_new_tasks_own_tests_pass_at_once_in_a_fresh_environment(tmp_path: Path) -> None:
-    fresh = make_environment(tmp_path / "venv")
-    made = fresh.run("vmaf-train", "new-task", "banding_strength", cwd=tmp_path)
-    assert made.returncode == 0, made.stderr
-    package = tmp_path / "banding_strength"
-    installed = fresh.run("pip", "install", "--quiet", "-e", ".[test]", cwd=package)
-    assert installed.returncode == 0, installed.stderr
-    listed = fresh.run("vmaf-train", "tasks", "--json", cwd=package)
-    assert {row["name"]: row["state"] for row in json.loads(listed.stdout)}["banding_strength"] == "ok"
-    tested = fresh.run("pytest", "-q", "-p", "no:cacheprovider", cwd=package)
-    assert tested.returncode == 0, tested.stdout
-    assert "2 passed" in tested.stdout
-    again = fresh.run("vmaf-train", "new-task", "banding_strength", "--to", "other", cwd=tmp_path)
-    assert again.returncode == 2
-    assert "a task of that name in banding-strength" in again.stderr
