@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.main import get_command
 
 from fresh import make_environment
 from records import python
+from vmaf_train.cli import app
 from vmaf_train.fit import trainable_parameters
 from vmaf_train.tasks.saliency_student.config import ModelConfig
 from vmaf_train.tasks.saliency_student.model import build_model
@@ -142,3 +144,23 @@ def test_the_weights_that_the_student_page_counts_are_those_of_the_networks() ->
     }
     assert f"| trainable weights | {counted['conv_transpose']} |" in text
     assert f"({counted['resize_conv']} weights)" in text
+
+
+def test_the_readme_is_true_of_the_tree_and_of_the_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = re.findall(r"^((?:ai|core|model|docs)/\S*) ", text, re.MULTILINE)
+    assert len(tree) > 8
+    assert [place for place in tree if not (ROOT / place).exists()] == []
+    named = set(re.findall(r"^\| `vmaf-train ([a-z-]+)", text, re.MULTILINE))
+    known = set(get_command(app).commands)  # type: ignore[attr-defined]
+    assert named <= known
+    assert {"run", "tasks", "new-task", "doctor", "check", "verify", "card"} <= named
+    targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"(?:^|`|; |, )make ([a-z-]+)", text, re.MULTILINE)) <= set(targets)
+
+
+def test_a_warning_stops_the_site() -> None:
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert yaml.safe_load(settings)["strict"] is True
+    # Quiet mkdocs counts no warnings, and so would let a dead link through.
+    assert re.search(r"mkdocs build$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
