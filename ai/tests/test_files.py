@@ -12,6 +12,7 @@ from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import (
     clear_unfinished,
     dump_json,
+    require_writable,
     resource,
     sha256_bytes,
     sha256_file,
@@ -63,6 +64,22 @@ def test_a_folder_that_is_a_file_is_a_publish_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(PublishError, match="expected a file that can be written"):
         write_atomic(tmp_path / "file" / "inside", b"x")
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    require_writable("--out", tmp_path / "new" / "deep" / "out.json")
+    require_writable("--out", tmp_path / "file")
+    require_writable("--dir", tmp_path / "new" / "deep", folder=True)
+    require_writable("--dir", tmp_path, folder=True)
+    for path, folder in (
+        (tmp_path, False),
+        (tmp_path / "file" / "out.json", False),
+        (tmp_path / "file", True),
+        (tmp_path / "file" / "in", True),
+    ):
+        with pytest.raises(ConfigError, match=f"--out: expected a {'folder' if folder else 'file'}"):
+            require_writable("--out", path, folder=folder)
 
 
 def test_only_the_remains_of_that_file_are_cleared(tmp_path: Path) -> None:

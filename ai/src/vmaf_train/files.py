@@ -11,7 +11,15 @@ from typing import Any
 
 from vmaf_train.errors import ConfigError, PublishError
 
-__all__ = ["clear_unfinished", "dump_json", "resource", "sha256_bytes", "sha256_file", "write_atomic"]
+__all__ = [
+    "clear_unfinished",
+    "dump_json",
+    "require_writable",
+    "resource",
+    "sha256_bytes",
+    "sha256_file",
+    "write_atomic",
+]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -80,6 +88,31 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def require_writable(option: str, path: Path, *, folder: bool = False) -> None:
+    """Refuse an output that could not be written when the work is done.
+
+    Args:
+        option: what names it on the command line, for the message.
+        path: the file, or with ``folder`` the folder, that will be written; neither need exist.
+        folder: whether it is a folder.
+
+    Raises:
+        ConfigError: it is of the other kind, or the nearest folder that exists takes no files.
+    """
+    standing = path if folder else path.parent
+    while not standing.exists() and standing != standing.parent:
+        standing = standing.parent
+    other = path.exists() and path.is_dir() != folder
+    if other or not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+        kind = "a file" if folder else "a folder"
+        raise ConfigError(
+            option,
+            expected=f"a {'folder' if folder else 'file'} that can be written",
+            found=f"{path}, {kind}" if other else f"{standing}, which cannot hold it",
+            next_step="give another name",
+        )
 
 
 def clear_unfinished(path: Path) -> None:

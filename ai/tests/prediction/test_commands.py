@@ -132,6 +132,9 @@ def test_a_model_that_takes_every_size_is_fed_the_frame_as_it_is(
         (("--block", 32), ("--block", "16 or 64")),
         (("--block", 16, "--roi", "svt-av1:x"), ("svt-av1", "--block 64")),
         (("--roi", "x", "--roi-range", "6:-6"), ("--roi-range",)),
+        (("--json", "{clip}/out.json"), ("--json", "cannot hold it")),
+        (("--overlay", "{clip}"), ("--overlay", "a file")),
+        (("--roi", "{clip}/roi.txt"), ("--roi", "cannot hold it")),
         (("--size", "4by4"), ("--size",)),
         (("--size", "4x4"), ("raw .yuv",)),
         (("--pixel-format", "yuv420p10le"), ("yuv420p10le", "8 bits")),
@@ -141,7 +144,7 @@ def test_a_model_that_takes_every_size_is_fed_the_frame_as_it_is(
 def test_a_mistyped_command_line_is_one_line_and_status_2(
     told: Told, red: Path, clip: Path, options: tuple[object, ...], parts: tuple[str, ...]
 ) -> None:
-    words = [clip if word == "{clip}" else word for word in options]
+    words = [str(word).replace("{clip}", str(clip)) for word in options]
     refused(told("predict", red, clip, *words), 2, *parts)
 
 

@@ -40,7 +40,7 @@ def test_without_ffmpeg_a_container_is_refused_in_a_clear_line(
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv422p", "yuv444p"])
 def test_samples_come_through_ffmpeg_as_they_are_stored(tmp_path: Path, pixel_format: str) -> None:
     chroma = Chroma(pixel_format[3:6])
-    frames = [made_planes(34, 18, number, chroma) for number in range(4)]
+    frames = [made_planes(35, 19, number, chroma) for number in range(4)]
     source = tmp_path / "in.y4m"
     source.write_bytes(y4m(frames, f"C{chroma}"))
     need("ffmpeg", "ffprobe")

@@ -5,7 +5,6 @@ Everything heavy is imported inside, so that help costs nothing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmaf_train.errors import ConfigError
+from vmaf_train.files import require_writable
 from vmaf_train.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -177,13 +177,4 @@ def _check_usage(models: Sequence[Path], block: int | None, outputs: Mapping[str
                 found=str(path),
                 next_step="give another name",
             )
-        standing = path.parent
-        while not standing.exists() and standing != standing.parent:
-            standing = standing.parent
-        if path.is_dir() or not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
-            raise ConfigError(
-                option,
-                expected="a file that can be written",
-                found=f"{path}, a folder" if path.is_dir() else f"{standing}, which cannot hold it",
-                next_step="give another name",
-            )
+        require_writable(option, path)

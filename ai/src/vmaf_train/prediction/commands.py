@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vmaf_train.errors import ConfigError
+from vmaf_train.files import require_writable
 
 if TYPE_CHECKING:
     from vmaf_train.prediction.inputs import FrameForm
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["compare_signal", "predict"]
 
 _TO_STDOUT = Path("-")
+_PIPE_WIDTH = 120
 
 Clips = Annotated[
     list[str],
@@ -79,6 +81,12 @@ def predict(
     targets = tuple(parse_roi_target(text, block) for text in roi or ())
     within = parse_offset_range(roi_range)
     form = _frame_form(size, pixel_format)
+    _require_writable({"--json": json_file, "--csv": csv})
+    for target in targets:
+        require_writable("--roi", target.path)
+    for option, folder in (("--overlay", overlay), ("--maps", maps)):
+        if folder is not None:
+            require_writable(option, folder, folder=True)
     to_stdout = [path for path in (json_file, csv) if path == _TO_STDOUT]
     if len(to_stdout) > 1:
         raise ConfigError(
@@ -136,6 +144,7 @@ def compare_signal(
             next_step="give for instance signal.svg",
         )
     form = _frame_form(size, pixel_format)
+    _require_writable({"--plot": plot, "--json": json_file})
 
     from rich.console import Console
 
@@ -168,6 +177,12 @@ def _frame_form(size: str | None, pixel_format: str | None) -> FrameForm:
     )
 
 
+def _require_writable(files: dict[str, Path | None]) -> None:
+    for option, path in files.items():
+        if path is not None and path != _TO_STDOUT:
+            require_writable(option, path)
+
+
 def _write(path: Path | None, text: Any) -> None:
     from vmaf_train.files import write_atomic
 
@@ -182,6 +197,8 @@ def _show(table: Any, notes: list[tuple[str, str]], *, aside: bool) -> None:
     from rich.console import Console
 
     console = Console(stderr=aside)
+    # A pipe has no width to keep to.
+    console = console if console.is_terminal else Console(stderr=aside, width=_PIPE_WIDTH)
     console.print(table, markup=False)
     for name, note in notes:
         console.print(f"{name}: {note}", highlight=False, markup=False, soft_wrap=True)
