@@ -207,6 +207,39 @@ static void test_tensors(void)
     CHECK(scan(&model).reason == VMAF_DNN_LOSSY_VALUE);
 }
 
+static void test_runs_of_numbers(void)
+{
+    /* Runs are checked in blocks: a fault must be found wherever it lies in one. */
+    for (size_t at = 0; at <= 130; at++) {
+        static const uint8_t longest[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1};
+        uint8_t run[256];
+        Bytes tensor = {.size = 0}, graph = {.size = 0};
+        memset(run, 1, sizeof(run));
+        memcpy(run + at, longest, sizeof(longest));
+        put_bytes(&tensor, 7, run, sizeof(run));
+        put_inner(&graph, 5, &tensor);
+        Bytes model = model_of_graph(&graph);
+        CHECK(scan(&model).reason == VMAF_DNN_OK);
+
+        for (size_t i = 0; i < 2; i++) {
+            run[at + 9] = i == 0 ? 2 : 0; /* 65 bits, then longer than it needs to be */
+            tensor.size = graph.size = 0;
+            put_bytes(&tensor, 7, run, sizeof(run));
+            put_inner(&graph, 5, &tensor);
+            model = model_of_graph(&graph);
+            CHECK(scan(&model).reason == VMAF_DNN_BAD_VARINT);
+        }
+        memset(run, 1, sizeof(run));
+        run[at] = 0x80;
+        run[at + 1] = 0;
+        tensor.size = graph.size = 0;
+        put_bytes(&tensor, 7, run, sizeof(run));
+        put_inner(&graph, 5, &tensor);
+        model = model_of_graph(&graph);
+        CHECK(scan(&model).reason == VMAF_DNN_BAD_VARINT);
+    }
+}
+
 static void test_model_parts(void)
 {
     const Bytes node = node_of("Relu"), empty = {.size = 0};
@@ -328,6 +361,7 @@ int main(void)
     test_nodes();
     test_attributes();
     test_tensors();
+    test_runs_of_numbers();
     test_model_parts();
     test_depth();
     test_loops();

@@ -76,8 +76,20 @@ static void test_spans(void)
     CHECK(reader.error == VMAF_DNN_TRUNCATED && reader.ptr == bytes + 2 && !pb_more(&reader));
 }
 
+static void test_words(void)
+{
+    static const uint8_t bytes[] = {1, 2, 3, 4, 5, 6, 7, 0x88};
+    CHECK(pb_word(bytes) == UINT64_C(0x8807060504030201));
+    CHECK(pb_zeros(UINT64_MAX) == 0);
+    CHECK(pb_zeros(UINT64_C(0x0101010101010101)) == 0);
+    CHECK(pb_zeros(UINT64_C(0x8080808080808080)) == 0);
+    CHECK(pb_zeros(UINT64_C(0x0100018001000100)) == UINT64_C(0x0080000000800080));
+    CHECK(pb_zeros(0) == UINT64_C(0x8080808080808080));
+}
+
 int main(void)
 {
+    test_words();
     test_varints();
     test_tags();
     test_spans();

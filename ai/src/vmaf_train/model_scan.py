@@ -35,6 +35,9 @@ _HAS_INNER = {
     message: frozenset(number for number, field in fields.items() if field.inner is not None)
     for message, fields in SCHEMA.items()
 }
+_NODE_INNER, _TENSOR_INNER, _ATTRIBUTE_INNER = (
+    _HAS_INNER[message] for message in (Message.NODE, Message.TENSOR, Message.ATTRIBUTE)
+)
 _OPSET_MAX = (1 << 31) - 1
 
 
@@ -108,6 +111,8 @@ def _inner(scan: Scan, inner: Message, read: FieldRead, level: int, frame: Frame
 
 def _plain(scan: Scan, message: Message, outer: FieldRead, level: int, frame: Frame) -> None:
     """Walk what is inside a message that has no rule of its own."""
+    if outer[2] == outer[3]:
+        return
     table = SCHEMA[message]
     for read in scan.fields(message, outer[2], outer[3]):
         inner = table[read[0]].inner
@@ -127,7 +132,7 @@ def _tensor(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
             name = scan.text(first, last)
         elif number == 13 or (number == 14 and value != 0):
             external = True
-        if number in _HAS_INNER[Message.TENSOR]:
+        if number in _TENSOR_INNER:
             rest = min(rest, scan.at)
     if external:
         scan.report(Reason.EXTERNAL_DATA, outer[2], shown(name, LONG_TEXT))
@@ -148,7 +153,7 @@ def _node(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
             node.op = scan.text(first, last)
         elif number == 7:
             node.domain = scan.text(first, last)
-        elif number in _HAS_INNER[Message.NODE]:
+        elif number in _NODE_INNER:
             rest = min(rest, scan.at)
     _judge_node(scan, outer[2], frame)
     _plain(scan, Message.NODE, _from(rest, outer), level, frame)
@@ -183,7 +188,7 @@ def _attribute(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
     for number, value, first, last in scan.fields(Message.ATTRIBUTE, start, outer[3]):
         if number in _VALUE_FIELDS:
             values.add(number)
-            if number in _HAS_INNER[Message.ATTRIBUTE]:
+            if number in _ATTRIBUTE_INNER:
                 rest = min(rest, scan.at)
         if number == 1:
             name = scan.text(first, last)

@@ -55,6 +55,33 @@ _WIRE = {
 }
 _INT32_MAX, _INT32_MIN = (1 << 31) - 1, (1 << 64) - (1 << 31)
 
+_NUMBER, _BYTES, _TEXT = 0, 1, 2
+_NOT_SHORT = (0, 0, _NUMBER)
+
+
+def _short_fields(message: Message) -> list[tuple[int, int, int]]:
+    """Return number, bit (0 if it may repeat) and kind of the field under each tag below 256.
+
+    The number is 0 where there is no such field, and for forms that are seldom short.
+    """
+    kinds = {
+        Form.INT64: _NUMBER,
+        Form.INT32: _NUMBER,
+        Form.PACKED_INTS: _NUMBER,
+        Form.BLOB: _BYTES,
+        Form.MESSAGE: _BYTES,
+        Form.TEXT: _TEXT,
+    }
+    table = [_NOT_SHORT] * 256
+    for number, spec in SCHEMA[message].items():
+        if spec.form in kinds:
+            bit = 0 if spec.repeated else 1 << number
+            table[number << 3 | _WIRE[spec.form]] = number, bit, kinds[spec.form]
+    return table
+
+
+_SHORT = {message: _short_fields(message) for message in Message}
+
 FieldRead = tuple[int, int, int, int]
 """Number, varint value (else 0), and the offsets of the first byte and behind the last one."""
 
@@ -116,6 +143,8 @@ class Scan:
     node: NodeText = field(default_factory=NodeText)
     at: int = 0
     """Offset of the tag of the field that was read last."""
+    runs: set[tuple[int, int]] = field(default_factory=set)
+    """Packed integers that were found right, by first byte and end."""
     allowed: frozenset[bytes] = frozenset()
     rules: dict[bytes, dict[bytes, frozenset[bytes]]] = field(default_factory=dict)
 
@@ -156,34 +185,59 @@ class Scan:
 
     def fields(self, message: Message, start: int, end: int) -> Iterator[FieldRead]:
         """Read the fields of one message in the order in which they stand, each one checked."""
-        reader = PbReader(self.data, start, end)
-        table = SCHEMA[message]
-        seen = 0
-        while reader.position < end:
-            at = reader.position
-            detail = LABELS[message]
-            if self.fields_read >= MAX_FIELDS:
-                self.stop(Reason.TOO_MANY_FIELDS, at, detail)
-            self.fields_read += 1
-            try:
-                number, wire = reader.tag()
-                detail = f"{detail} field {number}"
-                spec = table.get(number)
-                if spec is None:
-                    raise PbError(Reason.UNKNOWN_FIELD)
-                if wire != _WIRE[spec.form] and not (wire == BYTES and spec.form >= Form.PACKED_FLOATS):
-                    raise PbError(Reason.WRONG_WIRE_TYPE)
-                if not spec.repeated:
-                    if seen >> number & 1:
-                        raise PbError(Reason.DUPLICATE_FIELD)
-                    seen |= 1 << number
-                read = self._value(reader, number, wire, spec)
-            except PbError as error:
-                self.stop(error.reason, at, detail)
-            if spec.form == Form.TEXT and self.data.find(0, read[2], read[3]) >= 0:
-                self.stop(Reason.EMBEDDED_NUL, at, shown(self.text(read[2], read[3]), LONG_TEXT))
+        data, short = self.data, _SHORT[message]
+        position, seen = start, 0
+        while position < end:
+            # Nearly every field has a tag of one byte, or of two for a number from 16 to 31, and an
+            # integer or a length below 128. Whatever else it is, or has a fault, is read below.
+            if end - position >= 3 and self.fields_read < MAX_FIELDS:
+                tag, rest = data[position], position + 1
+                if tag < 128:
+                    number, bit, kind = short[tag]
+                else:
+                    number, bit, kind = short[tag] if data[rest] == 1 else _NOT_SHORT
+                    rest += 1
+                value, first = data[rest], rest + 1
+                if number and value < 128 and not seen & bit:
+                    last = first + value if kind else first
+                    if last <= end and (kind < _TEXT or data.find(0, first, last) < 0):
+                        self.fields_read += 1
+                        self.at = position
+                        seen |= bit
+                        position = last
+                        yield (number, 0, first, last) if kind else (number, value, rest, first)
+                        continue
+            at = position
+            read, bit = self._field(message, seen, at, end)
+            seen |= bit
             self.at = at
+            position = read[3]
             yield read
+
+    def _field(self, message: Message, seen: int, at: int, end: int) -> tuple[FieldRead, int]:
+        """Read a field of any kind at ``at``; the integer is its bit in ``seen``, 0 if it may repeat."""
+        reader = PbReader(self.data, at, end)
+        detail, bit = LABELS[message], 0
+        if self.fields_read >= MAX_FIELDS:
+            self.stop(Reason.TOO_MANY_FIELDS, at, detail)
+        self.fields_read += 1
+        try:
+            number, wire = reader.tag()
+            detail = f"{detail} field {number}"
+            spec = SCHEMA[message].get(number)
+            if spec is None:
+                raise PbError(Reason.UNKNOWN_FIELD)
+            if wire != _WIRE[spec.form] and not (wire == BYTES and spec.form >= Form.PACKED_FLOATS):
+                raise PbError(Reason.WRONG_WIRE_TYPE)
+            bit = 0 if spec.repeated else 1 << number
+            if seen & bit:
+                raise PbError(Reason.DUPLICATE_FIELD)
+            read = self._value(reader, number, wire, spec)
+        except PbError as error:
+            self.stop(error.reason, at, detail)
+        if spec.form == Form.TEXT and self.data.find(0, read[2], read[3]) >= 0:
+            self.stop(Reason.EMBEDDED_NUL, at, shown(self.text(read[2], read[3]), LONG_TEXT))
+        return read, bit
 
     def _value(self, reader: PbReader, number: int, wire: int, spec: Field) -> FieldRead:
         if wire == VARINT:
@@ -197,8 +251,11 @@ class Scan:
         last = first + size
         if wire == BYTES and spec.form >= Form.PACKED_FLOATS:
             if spec.form == Form.PACKED_INTS:
-                if not packed_varints_ok(self.data, first, last):
-                    raise PbError(Reason.BAD_VARINT)
+                # A graph is read again for each Loop in it; its long runs are not.
+                if (first, last) not in self.runs:
+                    if not packed_varints_ok(self.data, first, last):
+                        raise PbError(Reason.BAD_VARINT)
+                    self.runs.add((first, last))
             elif size % (4 if spec.form == Form.PACKED_FLOATS else 8):
                 raise PbError(Reason.TRUNCATED)
         return number, 0, first, last

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import onnx
 from onnx import helper, parser
 
 from core import wire
 from core.nets import real_models
-
-
-class Case(NamedTuple):
-    """A model's bytes and the name of the reason, ``"ok"`` if it is accepted."""
-
-    data: bytes
-    reason: str
-
+from core.wire_cases import Case, wire_cases
 
 _TENSOR = helper.make_tensor("t", onnx.TensorProto.FLOAT, [2], [1.0, 2.0])
 _INDICES = helper.make_tensor("i", onnx.TensorProto.INT64, [2], [0, 1])
@@ -47,14 +40,6 @@ def loops(count: int, trips: int) -> onnx.ModelProto:
     model = parsed(f"{{ {text} }}")
     model.graph.initializer.append(helper.make_tensor("trips", onnx.TensorProto.INT64, [], [trips]))
     return model
-
-
-def nested_type(depth: int) -> bytes:
-    """Return a model whose input is a sequence of a sequence and so on."""
-    payload = wire.chunk(1, wire.integer(1, 1))
-    for _ in range(depth):
-        payload = wire.chunk(4, wire.chunk(1, payload))
-    return wire.model(wire.chunk(11, wire.chunk(1, b"x") + wire.chunk(2, payload)))
 
 
 def with_external(**entries: str) -> onnx.ModelProto:
@@ -284,139 +269,11 @@ def _protos() -> dict[str, tuple[onnx.ModelProto, str]]:
     return cases
 
 
-def _raw() -> dict[str, Case]:
-    plain = wire.node()
-
-    def attribute(payload: bytes) -> bytes:
-        return wire.model(wire.node(wire.chunk(5, wire.chunk(1, b"a") + payload)))
-
-    def tensor(payload: bytes) -> bytes:
-        return wire.model(plain, wire.chunk(5, wire.chunk(8, b"w") + payload))
-
-    group = wire.tag(6, 3) + wire.tag(6, 4)
-    return {
-        "nothing": Case(b"", "missing_graph"),
-        "text": Case(b"<!DOCTYPE html>", "bad_tag"),
-        "empty graph": Case(wire.model(), "ok"),
-        "two graphs": Case(
-            wire.model(plain, after=wire.chunk(7, wire.node(op=b"NonZero"))), "duplicate_field"
-        ),
-        "two op types": Case(wire.model(wire.node(wire.chunk(4, b"NonZero"))), "duplicate_field"),
-        "op type after the attributes": Case(
-            wire.model(
-                wire.node(
-                    wire.chunk(5, wire.chunk(1, b"a") + wire.integer(20, 7)), wire.chunk(4, b"Elu"), op=None
-                )
-            ),
-            "ok",
-        ),
-        "op type as a number": Case(wire.model(wire.node(wire.integer(4, 7), op=None)), "wrong_wire_type"),
-        "empty op type": Case(wire.model(wire.node(op=b"")), "missing_op_type"),
-        "op type beyond ASCII": Case(wire.model(wire.node(op=b"Rel\xff\\u")), "op_not_allowed"),
-        "very long op type": Case(wire.model(wire.node(op=b"R" * 300)), "op_not_allowed"),
-        "very long escaped name": Case(wire.model(wire.node(op=b"No", name=b"\x01" * 300)), "op_not_allowed"),
-        "NUL in a node's input": Case(wire.model(wire.node(wire.chunk(1, b"a\0"))), "embedded_nul"),
-        "NUL in the domain": Case(wire.model(wire.node(wire.chunk(7, b"\0"))), "embedded_nul"),
-        "NUL in an attribute's name": Case(attribute(wire.chunk(13, b"\0")), "embedded_nul"),
-        "NUL in a tensor's name": Case(wire.model(wire.chunk(5, wire.chunk(8, b"w\0"))), "embedded_nul"),
-        "group": Case(wire.model(plain, after=group), "bad_tag"),
-        "wire type six": Case(wire.model(plain, after=wire.tag(1, 6)), "bad_tag"),
-        "field of the future": Case(wire.model(plain, wire.chunk(17, b"")), "unknown_field"),
-        "deprecated attribute value": Case(attribute(wire.chunk(12, b"")), "unknown_field"),
-        "device annotation": Case(wire.model(plain, after=wire.chunk(26, b"")), "unknown_field"),
-        "tensor segment": Case(tensor(wire.chunk(3, b"")), "unknown_field"),
-        "largest field number": Case(wire.model(plain, wire.integer((1 << 29) - 1, 0)), "unknown_field"),
-        "field number beyond the largest": Case(wire.model(plain, wire.integer(1 << 29, 0)), "bad_tag"),
-        "overlong tag": Case(wire.model(plain, b"\x90\x00"), "bad_varint"),
-        "overlong length": Case(wire.model(plain, wire.tag(2, 2) + b"\x80\x00"), "bad_varint"),
-        "length of 64 bits": Case(
-            wire.model(plain, wire.tag(2, 2) + wire.varint((1 << 64) - 1)), "truncated"
-        ),
-        "varint of 65 bits": Case(
-            wire.model(plain, after=wire.tag(5, 0) + b"\xff" * 9 + b"\x02"), "bad_varint"
-        ),
-        "attribute of no type": Case(attribute(b""), "attribute_type"),
-        "attribute of type undefined": Case(attribute(wire.integer(20, 0)), "attribute_type"),
-        "attribute of type 15": Case(attribute(wire.integer(20, 15)), "attribute_type"),
-        "attribute of a negative type": Case(attribute(wire.integer(20, (1 << 64) - 1)), "attribute_type"),
-        "attribute type beyond 32 bits": Case(attribute(wire.integer(20, (1 << 32) + 1)), "lossy_value"),
-        "attribute without its value": Case(attribute(wire.integer(20, 2)), "attribute_type"),
-        "attribute of two values": Case(
-            attribute(wire.integer(20, 2) + wire.integer(3, 1) + wire.chunk(4, b"s")), "attribute_type"
-        ),
-        "graph in an attribute of type int": Case(
-            attribute(wire.integer(20, 2) + wire.integer(3, 1) + wire.chunk(6, wire.node(op=b"NonZero"))),
-            "attribute_type",
-        ),
-        "packed and single floats": Case(
-            attribute(wire.integer(20, 6) + wire.chunk(7, b"1234") + wire.tag(7, 5) + b"5678"), "ok"
-        ),
-        "packed floats cut short": Case(attribute(wire.integer(20, 6) + wire.chunk(7, b"123")), "truncated"),
-        "packed ints cut short": Case(
-            attribute(wire.integer(20, 7) + wire.chunk(8, b"\x01\x80")), "bad_varint"
-        ),
-        "packed ints overlong": Case(
-            attribute(wire.integer(20, 7) + wire.chunk(8, b"\x80\x00")), "bad_varint"
-        ),
-        "packed int of 64 bits": Case(
-            attribute(wire.integer(20, 7) + wire.chunk(8, b"\xff" * 9 + b"\x01")), "ok"
-        ),
-        "doubles as floats": Case(tensor(wire.tag(10, 5) + b"1234"), "wrong_wire_type"),
-        "packed doubles cut short": Case(tensor(wire.chunk(10, b"1234")), "truncated"),
-        "data location default": Case(tensor(wire.integer(14, 0)), "ok"),
-        "data location external": Case(tensor(wire.integer(14, 1)), "external_data"),
-        "data location unknown": Case(tensor(wire.integer(14, 2)), "external_data"),
-        "data location that a library cuts to external": Case(
-            tensor(wire.integer(14, (1 << 32) + 1)), "lossy_value"
-        ),
-        "data location of the least int": Case(
-            tensor(wire.integer(14, (1 << 64) - (1 << 31))), "external_data"
-        ),
-        "data location below the least int": Case(
-            tensor(wire.integer(14, (1 << 64) - (1 << 31) - 1)), "lossy_value"
-        ),
-        "data location twice": Case(tensor(wire.integer(14, 0) + wire.integer(14, 1)), "duplicate_field"),
-        "external entry under a default location": Case(
-            tensor(wire.chunk(13, wire.chunk(1, b"k"))), "external_data"
-        ),
-        "two default opsets": Case(wire.model(plain, after=wire.opset()), "bad_opset"),
-        "two spellings of the default opset": Case(
-            wire.model(plain, after=wire.opset(17, b"ai.onnx")), "bad_opset"
-        ),
-        "opset zero": Case(wire.integer(1, 8) + wire.chunk(7, plain) + wire.opset(0), "bad_opset"),
-        "opset beyond 31 bits": Case(
-            wire.integer(1, 8) + wire.chunk(7, plain) + wire.opset(1 << 31), "bad_opset"
-        ),
-        "opset before the graph": Case(wire.opset() + wire.chunk(7, plain), "ok"),
-        "type nested within the limit": Case(nested_type(30), "ok"),
-        "type nested too deep": Case(nested_type(31), "too_deep"),
-        "Loop of a raw trip count": Case(
-            wire.model(
-                wire.node(op=b"Loop"),
-                wire.chunk(
-                    5, wire.integer(2, 7) + wire.chunk(9, b"\x00\x04" + bytes(6)) + wire.chunk(8, b"x")
-                ),
-            ),
-            "ok",
-        ),
-        "Loop of two raw counts": Case(
-            wire.model(
-                wire.node(op=b"Loop"),
-                wire.chunk(5, wire.integer(2, 7) + wire.chunk(9, bytes(16)) + wire.chunk(8, b"x")),
-            ),
-            "loop_trip_count",
-        ),
-        "Loop in a graph that is damaged further on": Case(
-            wire.model(wire.node(op=b"Loop"), wire.chunk(17, b"")), "unknown_field"
-        ),
-    }
-
-
 def all_cases() -> dict[str, Case]:
     """Return every case by name."""
     return {
         **{name: Case(model.SerializeToString(), "ok") for name, model in real_models().items()},
         **{name: Case(model.SerializeToString(), reason) for name, (model, reason) in _protos().items()},
-        **_raw(),
+        **wire_cases(),
         **_holes(),
     }

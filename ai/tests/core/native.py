@@ -6,6 +6,7 @@ import ctypes
 import os
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,6 +152,10 @@ class Native:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.agreed: Counter[str] = Counter()
+        """How many inputs of each kind Python judged in the same way; for the summary of a test run."""
+        self.holes: dict[str, str] = {}
+        """The reason that both gave for what a scanner by text lets through."""
         self.lib = ctypes.CDLL(str(folder / "libvmaf_dnn.so"))
         self.lib.vmaf_dnn_reason_name.restype = ctypes.c_char_p
         self.reasons = self._reason_names()

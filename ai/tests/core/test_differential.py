@@ -29,10 +29,11 @@ def real() -> dict[str, bytes]:
     return made | {path.name: path.read_bytes() for path in shipped}
 
 
-def agree(native: Native, allowlist: Allowlist, data: bytes) -> str:
-    """Return the reason that both sides give, or fail with the bytes."""
+def agree(native: Native, allowlist: Allowlist, data: bytes, kind: str = "models") -> str:
+    """Return the reason that both sides give, and count it under ``kind``; or fail with the bytes."""
     theirs, ours = native.scan(data), python_verdict(check_graph(data, allowlist))
     assert theirs == ours, f"C says {theirs}\nPython says {ours}\nbytes {data.hex()}"
+    native.agreed[kind] += 1
     return ours.reason
 
 
@@ -43,6 +44,25 @@ def test_reason_names_are_the_same(native: Native) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_both_give_the_expected_reason(name: str, native: Native, allowlist: Allowlist) -> None:
     assert agree(native, allowlist, CASES[name].data) == CASES[name].reason
+
+
+HOLES = {
+    "NUL inside an op type": "embedded_nul",
+    "allowed op in a foreign domain": "foreign_domain",
+    "op inside a function": "functions",
+    "node without an op type": "missing_op_type",
+    "field number zero": "bad_tag",
+}
+"""What a scanner that only compares op types as C strings lets through, to the reason against it."""
+
+
+@pytest.mark.parametrize("hole", HOLES)
+def test_both_refuse_what_a_scanner_by_text_lets_through(
+    hole: str, native: Native, allowlist: Allowlist
+) -> None:
+    data = CASES[f"hole: {hole}"].data
+    native.holes[hole] = agree(native, allowlist, data)
+    assert native.holes[hole] == HOLES[hole]
 
 
 def test_the_cases_need_every_reason_that_no_limit_on_size_gives() -> None:
@@ -64,7 +84,7 @@ def test_the_real_models_are_valid_onnx(name: str) -> None:
 @pytest.mark.parametrize("name", ["unet", "sparse", "control", "working size", "function in use"])
 def test_both_agree_on_a_file_cut_at_any_byte(name: str, native: Native, allowlist: Allowlist) -> None:
     data = CASES[name].data
-    reasons = Counter(agree(native, allowlist, data[:size]) for size in range(len(data)))
+    reasons = Counter(agree(native, allowlist, data[:size], "cut files") for size in range(len(data)))
     assert reasons["ok"] == 0
     assert reasons["truncated"] > len(data) // 4
 
@@ -76,7 +96,7 @@ def test_both_agree_on_mutated_bytes(native: Native, allowlist: Allowlist, real:
     reasons: Counter[str] = Counter()
     for _ in range(BYTE_MUTATIONS):
         data = mutated_bytes(random.choice(random.choice((small, seeds))), random)
-        reason = agree(native, allowlist, data)
+        reason = agree(native, allowlist, data, "mutations of bytes")
         reasons[reason] += 1
         if reason == "ok":
             # What the scanners let through, the lenient library must read the same way.
@@ -92,7 +112,7 @@ def test_both_agree_with_a_third_opinion_on_mutated_models(native: Native, allow
     for _ in range(MODEL_MUTATIONS):
         model = mutated_model(random.choice(seeds), random)
         data = model.SerializeToString()
-        reason = agree(native, allowlist, data)
+        reason = agree(native, allowlist, data, "mutations of models")
         reasons[reason] += 1
         assert (reason == "ok") == (not faults(model, allowlist)), (
             f"{reason} {faults(model, allowlist)} {data.hex()}"
@@ -109,7 +129,7 @@ def test_both_agree_on_damage_to_the_large_models_that_ship(
     for data in large:
         assert agree(native, allowlist, data) == "ok"
         for _ in range(200):
-            agree(native, allowlist, mutated_bytes(data, random))
+            agree(native, allowlist, mutated_bytes(data, random), "mutations of bytes")
 
 
 def test_both_apply_a_policy_of_another_list(native: Native, allowlist: Allowlist) -> None:

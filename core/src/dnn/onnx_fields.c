@@ -3,11 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-bool onnx_same(PbSpan span, const char *text)
-{
-    return span.size == strlen(text) && memcmp(span.ptr, text, span.size) == 0;
-}
-
 bool onnx_equal(PbSpan a, PbSpan b)
 {
     return a.size == b.size && memcmp(a.ptr, b.ptr, a.size) == 0;
@@ -45,6 +40,7 @@ void onnx_refuse(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at, PbSpan
     if (report->reason != VMAF_DNN_OK)
         return;
     report->reason = (int) reason;
+    scan->fields_left = 0;
     report->offset = (uint64_t) (at - scan->base);
     if (scan->node) {
         show(report->op, sizeof(report->op), scan->node->op);
@@ -72,25 +68,55 @@ static void refuse_field(OnnxScan *scan, VmafDnnReason reason, const OnnxFields 
     onnx_refuse(scan, reason, fields->at, detail);
 }
 
-/* Checks a run of elements that stand without tags. */
-static VmafDnnReason check_packed(OnnxForm form, PbSpan run)
+enum { BLOCK = 64, BLOCK_AFTER_LONG = 1024 };
+
+/*
+ * Returns how many of the BLOCK bytes at bytes, where a varint begins, are whole
+ * varints of the shortest form and of seven bytes at most; 0 if there are others.
+ */
+static size_t short_varints(const uint8_t *bytes)
 {
-    if (form == ONNX_PACKED_INTS) {
-        PbReader elements = pb_open(run);
-        while (pb_more(&elements))
-            (void) pb_varint(&elements);
-        return elements.error == VMAF_DNN_OK ? VMAF_DNN_OK : VMAF_DNN_BAD_VARINT;
+    const uint64_t tops = UINT64_C(0x8080808080808080);
+    uint64_t long_ones = 0, overlong = 0, before = 0;
+    for (size_t i = 0; i < BLOCK; i += 8) {
+        const uint64_t word = pb_word(bytes + i), more = word & tops;
+        const uint64_t two = more & more >> 8;
+        long_ones |= two & two >> 16;
+        overlong |= pb_zeros(word) & (more << 8 | before);
+        before = more >> 56;
     }
-    return run.size % (form == ONNX_PACKED_FLOATS ? 4 : 8) == 0 ? VMAF_DNN_OK : VMAF_DNN_TRUNCATED;
+    if (long_ones | overlong)
+        return 0;
+    size_t size = BLOCK;
+    while (bytes[size - 1] > 127)
+        size--;
+    return size;
 }
 
-/* Tells why a tag whose wire type is not its field's is wrong, or VMAF_DNN_OK for a packed run. */
-static VmafDnnReason judge_wire_type(const OnnxField *spec, unsigned wire)
+/* Checks a run of numbers that stand without tags. */
+static VmafDnnReason check_run(OnnxForm form, PbSpan run)
 {
-    if (spec->form == ONNX_NONE)
-        return VMAF_DNN_UNKNOWN_FIELD;
-    const bool packed = wire == PB_BYTES && spec->form >= ONNX_PACKED_FLOATS;
-    return packed ? VMAF_DNN_OK : VMAF_DNN_WRONG_WIRE_TYPE;
+    if (form != ONNX_RUN_INT64)
+        return run.size % (form == ONNX_RUN_FLOAT ? 4 : 8) == 0 ? VMAF_DNN_OK : VMAF_DNN_TRUNCATED;
+    PbReader numbers = pb_open(run);
+    while (pb_more(&numbers)) {
+        const size_t size = numbers.end - numbers.ptr < BLOCK ? 0 : short_varints(numbers.ptr);
+        numbers.ptr += size;
+        for (const uint8_t *const start = numbers.ptr;
+             size == 0 && pb_more(&numbers) && numbers.ptr - start < BLOCK_AFTER_LONG;)
+            (void) pb_varint(&numbers);
+    }
+    return numbers.error == VMAF_DNN_OK ? VMAF_DNN_OK : VMAF_DNN_BAD_VARINT;
+}
+
+/* Tells why a tag is in no table. */
+static VmafDnnReason judge_tag(OnnxMessage message, uint32_t number)
+{
+    for (uint32_t tag = number * 8; number < ONNX_TAGS / 8 && tag < number * 8 + 8; tag++) {
+        if (onnx_schema[message][tag] != 0)
+            return VMAF_DNN_WRONG_WIRE_TYPE;
+    }
+    return VMAF_DNN_UNKNOWN_FIELD;
 }
 
 /* Reads a varint payload. */
@@ -107,21 +133,22 @@ static PbSpan read_integer(PbReader *reader, OnnxForm form, uint64_t *value)
 static PbSpan read_bytes(PbReader *reader, OnnxForm form)
 {
     const PbSpan span = pb_span(reader, pb_varint(reader));
-    if (form >= ONNX_PACKED_FLOATS && reader->error == VMAF_DNN_OK)
-        pb_fail(reader, check_packed(form, span));
+    const bool run = form == ONNX_RUN_FLOAT || form == ONNX_RUN_DOUBLE || form == ONNX_RUN_INT64;
+    if (run && reader->error == VMAF_DNN_OK)
+        pb_fail(reader, check_run(form, span));
     return span;
 }
 
 bool onnx_read(OnnxScan *scan, OnnxFields *fields)
 {
     /* A copy that nothing else can see stays in registers. */
-    PbReader reader = fields->reader;
+    PbReader reader = {fields->next, fields->end, VMAF_DNN_OK};
     fields->at = reader.ptr;
-    if (scan->fields_read >= VMAF_DNN_MAX_FIELDS) {
+    if (scan->fields_left == 0) {
         onnx_refuse_message(scan, VMAF_DNN_TOO_MANY_FIELDS, fields->at, fields->message);
         return false;
     }
-    scan->fields_read++;
+    scan->fields_left--;
 
     unsigned wire = 0;
     const uint32_t number = pb_tag(&reader, &wire);
@@ -130,11 +157,12 @@ bool onnx_read(OnnxScan *scan, OnnxFields *fields)
         onnx_refuse_message(scan, reader.error, fields->at, fields->message);
         return false;
     }
-    const OnnxField *const spec = &onnx_schema[fields->message][number < ONNX_FIELDS ? number : 0];
-    const OnnxForm form = (OnnxForm) spec->form;
-    if (form == ONNX_NONE || wire != spec->wire)
-        reader.error = judge_wire_type(spec, wire);
-    if (!spec->repeated && reader.error == VMAF_DNN_OK) {
+    const uint32_t tag = number < ONNX_TAGS / 8 ? number * 8 + wire : 0;
+    const OnnxField spec = fields->table[tag];
+    const OnnxForm form = onnx_form(spec);
+    if (form == ONNX_NONE)
+        reader.error = judge_tag(fields->message, number);
+    if (!onnx_repeated(spec) && reader.error == VMAF_DNN_OK) {
         const uint32_t bit = UINT32_C(1) << number;
         if (fields->seen & bit)
             reader.error = VMAF_DNN_DUPLICATE_FIELD;
@@ -156,8 +184,8 @@ bool onnx_read(OnnxScan *scan, OnnxFields *fields)
         return false;
     }
     fields->value = value;
-    fields->reader.ptr = reader.ptr;
-    fields->inner = (OnnxMessage) spec->inner;
+    fields->next = reader.ptr;
+    fields->inner = onnx_inner(spec);
     if (fields->inner != ONNX_NO_MESSAGE && !fields->first_inner)
         fields->first_inner = fields->at;
     return true;

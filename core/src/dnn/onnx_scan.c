@@ -3,22 +3,22 @@
 #include <errno.h>
 #include <string.h>
 
+#include "attribute_rules.h"
 #include "loop_bound.h"
 #include "onnx_fields.h"
-
-enum { ATTRIBUTE_INT = 2, ATTRIBUTE_STRING = 3 };
 
 /* Walks what is inside a message that has no rule of its own. */
 static void walk_plain(OnnxScan *scan, OnnxMessage message, PbSpan payload, int level,
                        const OnnxFrame *frame);
 
 /* Walks what is inside a message whose fields have been read, from the first message in it on. */
-static void walk_rest(OnnxScan *scan, const OnnxFields *read, int level, const OnnxFrame *frame)
+static void walk_rest(OnnxScan *scan, OnnxMessage message, PbSpan payload, const uint8_t *first,
+                      int level, const OnnxFrame *frame)
 {
-    if (!read->first_inner)
+    if (!first)
         return;
-    const PbSpan rest = {read->first_inner, (size_t) (read->reader.end - read->first_inner)};
-    walk_plain(scan, read->message, rest, level, frame);
+    const PbSpan rest = {first, (size_t) (payload.ptr + payload.size - first)};
+    walk_plain(scan, message, rest, level, frame);
 }
 
 static bool op_allowed(const OnnxScan *scan, PbSpan op)
@@ -83,7 +83,7 @@ static void walk_node(OnnxScan *scan, PbSpan payload, int level, const OnnxFrame
         judge_node(scan, &node, payload, frame);
     if (fields.first_inner)
         node.limited = vmaf_dnn_op_limited(scan->list, node.op.ptr, node.op.size);
-    walk_rest(scan, &fields, level, frame);
+    walk_rest(scan, ONNX_NODE, payload, fields.first_inner, level, frame);
     scan->node = around;
 }
 
@@ -93,96 +93,22 @@ static void walk_tensor(OnnxScan *scan, PbSpan payload, int level, const OnnxFra
     bool external = false;
     OnnxFields fields = onnx_open(ONNX_TENSOR, payload);
     while (onnx_next(scan, &fields)) {
-        if (fields.number == 8)
+        if (fields.number == 1)
+            onnx_skip_numbers(scan, &fields);
+        else if (fields.number == 8)
             name = fields.span;
         else if (fields.number == 13 || (fields.number == 14 && fields.value != 0))
             external = true;
     }
     if (external)
         onnx_refuse(scan, VMAF_DNN_EXTERNAL_DATA, payload.ptr, name);
-    walk_rest(scan, &fields, level, frame);
-}
-
-/* What an attribute says of itself. */
-typedef struct Attribute {
-    OnnxFields fields; /* all read */
-    PbSpan name;
-    PbSpan text;
-    uint64_t number;
-    uint64_t type;
-    uint32_t values; /* one bit for each field that holds a value */
-    bool reference;
-} Attribute;
-
-static void read_attribute(OnnxScan *scan, PbSpan payload, Attribute *attribute)
-{
-    OnnxFields *const fields = &attribute->fields;
-    *attribute = (Attribute){
-        .fields = onnx_open(ONNX_ATTRIBUTE, payload), .name = onnx_no_text(), .text = onnx_no_text()};
-    while (onnx_next(scan, fields)) {
-        switch (fields->number) {
-        case 1:
-            attribute->name = fields->span;
-            break;
-        case 13: /* doc_string */
-            break;
-        case 20:
-            attribute->type = fields->value;
-            break;
-        case 21:
-            attribute->reference = fields->span.size > 0;
-            break;
-        default:
-            attribute->values |= UINT32_C(1) << fields->number;
-            if (fields->number == 3)
-                attribute->number = fields->value;
-            else if (fields->number == 4)
-                attribute->text = fields->span;
-            break;
-        }
-    }
-}
-
-static bool attribute_type_ok(const Attribute *attribute)
-{
-    const unsigned field = onnx_attribute_field(attribute->type);
-    const uint32_t bit = UINT32_C(1) << field;
-    return field != 0 && (attribute->values & ~bit) == 0 &&
-           (attribute->values != 0 || !onnx_attribute_single(attribute->type));
-}
-
-static bool attribute_permitted(const OnnxScan *scan, const Attribute *attribute)
-{
-    const OnnxNodeText *const node = scan->node;
-    VmafDnnAttrValue value = {VMAF_DNN_ATTR_OTHER, NULL, 0, 0};
-    if (attribute->type == ATTRIBUTE_STRING) {
-        value.type = VMAF_DNN_ATTR_STRING;
-        value.text = attribute->text.ptr;
-        value.text_size = attribute->text.size;
-    } else if (attribute->type == ATTRIBUTE_INT) {
-        value.type = VMAF_DNN_ATTR_INT;
-        /* Two's complement; a negative value is one that no rule can name. */
-        value.number = attribute->number > INT64_MAX ? -1 : (int64_t) attribute->number;
-    }
-    if (!node->limited)
-        return true;
-    return vmaf_dnn_attr_allowed(scan->list, node->op.ptr, node->op.size, attribute->name.ptr,
-                                 attribute->name.size, &value);
+    walk_rest(scan, ONNX_TENSOR, payload, fields.first_inner, level, frame);
 }
 
 static void walk_attribute(OnnxScan *scan, PbSpan payload, int level, const OnnxFrame *frame)
 {
-    Attribute attribute;
-    read_attribute(scan, payload, &attribute);
-    if (onnx_refused(scan))
-        return;
-    if (attribute.reference)
-        onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_REFERENCE, payload.ptr, attribute.name);
-    else if (!attribute_type_ok(&attribute))
-        onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_TYPE, payload.ptr, attribute.name);
-    else if (!attribute_permitted(scan, &attribute))
-        onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_POLICY, payload.ptr, attribute.name);
-    walk_rest(scan, &attribute.fields, level, frame);
+    const uint8_t *const first = onnx_judge_attribute(scan, payload);
+    walk_rest(scan, ONNX_ATTRIBUTE, payload, first, level, frame);
 }
 
 /* Walks a message inside another one; frame is the graph around it. */
@@ -282,7 +208,7 @@ int vmaf_dnn_scan(const uint8_t *data, size_t size, const VmafDnnOpList *list,
     if (!data || !report)
         return -EINVAL;
     memset(report, 0, sizeof(*report));
-    OnnxScan scan = {data, list, report, NULL, 0, 0};
+    OnnxScan scan = {data, list, report, NULL, VMAF_DNN_MAX_FIELDS, 0};
     const PbSpan payload = {data, size};
     if (size > VMAF_DNN_MAX_MODEL_SIZE)
         onnx_refuse(&scan, VMAF_DNN_FILE_TOO_LARGE, data, onnx_no_text());

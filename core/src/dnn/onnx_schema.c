@@ -2,131 +2,137 @@
 
 #include "pb_reader.h"
 
-/* The wire type of one value of each form. */
+/* The wire type of each form. */
 enum {
+    WIRE_ONNX_FLOAT = PB_FIXED32,
+    WIRE_ONNX_DOUBLE = PB_FIXED64,
     WIRE_ONNX_INT64 = PB_VARINT,
     WIRE_ONNX_INT32 = PB_VARINT,
-    WIRE_ONNX_FLOAT = PB_FIXED32,
-    WIRE_ONNX_TEXT = PB_BYTES,
     WIRE_ONNX_BLOB = PB_BYTES,
-    WIRE_ONNX_PACKED_FLOATS = PB_FIXED32,
-    WIRE_ONNX_PACKED_DOUBLES = PB_FIXED64,
-    WIRE_ONNX_PACKED_INTS = PB_VARINT,
+    WIRE_ONNX_TEXT = PB_BYTES,
+    WIRE_ONNX_INNER = PB_BYTES,
+    WIRE_ONNX_RUN_FLOAT = PB_BYTES,
+    WIRE_ONNX_RUN_DOUBLE = PB_BYTES,
+    WIRE_ONNX_RUN_INT64 = PB_BYTES,
 };
 
-#define ONE(form) {form, WIRE_##form, false, ONNX_NO_MESSAGE}
-#define MANY(form) {form, WIRE_##form, true, ONNX_NO_MESSAGE}
-#define MESSAGE(inner) {ONNX_INNER, PB_BYTES, false, inner}
-#define MESSAGES(inner) {ONNX_INNER, PB_BYTES, true, inner}
+#define FIELD(number, form, repeated, inner) \
+    [(number) << 3 | WIRE_##form] = ONNX_FIELD(form, repeated, inner)
+#define ONE(number, form) FIELD(number, ONNX_##form, 0, 0)
+#define MANY(number, form) FIELD(number, ONNX_##form, 1, 0)
+/* One number, or a packed run of them. */
+#define PACKED(number, form) MANY(number, form), MANY(number, RUN_##form)
+#define MESSAGE(number, inner) FIELD(number, ONNX_INNER, 0, ONNX_##inner)
+#define MESSAGES(number, inner) FIELD(number, ONNX_INNER, 1, ONNX_##inner)
 
-const OnnxField onnx_schema[ONNX_MESSAGES][ONNX_FIELDS] = {
+const OnnxField onnx_schema[ONNX_MESSAGES][ONNX_TAGS] = {
     [ONNX_MODEL] =
         {
-            [1] = ONE(ONNX_INT64), /* ir_version */
-            [2] = ONE(ONNX_TEXT),  /* producer_name */
-            [3] = ONE(ONNX_TEXT),  /* producer_version */
-            [4] = ONE(ONNX_TEXT),  /* domain */
-            [5] = ONE(ONNX_INT64), /* model_version */
-            [6] = ONE(ONNX_TEXT),  /* doc_string */
-            [7] = MESSAGE(ONNX_GRAPH),
-            [8] = MESSAGES(ONNX_OPSET),
-            [14] = MESSAGES(ONNX_ENTRY), /* metadata_props */
-            [20] = MESSAGES(ONNX_TRAINING_INFO),
-            [25] = MESSAGES(ONNX_FUNCTION),
+            ONE(1, INT64), /* ir_version */
+            ONE(2, TEXT),  /* producer_name */
+            ONE(3, TEXT),  /* producer_version */
+            ONE(4, TEXT),  /* domain */
+            ONE(5, INT64), /* model_version */
+            ONE(6, TEXT),  /* doc_string */
+            MESSAGE(7, GRAPH),
+            MESSAGES(8, OPSET),
+            MESSAGES(14, ENTRY), /* metadata_props */
+            MESSAGES(20, TRAINING_INFO),
+            MESSAGES(25, FUNCTION),
         },
     [ONNX_GRAPH] =
         {
-            [1] = MESSAGES(ONNX_NODE),
-            [2] = ONE(ONNX_TEXT),             /* name */
-            [5] = MESSAGES(ONNX_TENSOR),      /* initializer */
-            [10] = ONE(ONNX_TEXT),            /* doc_string */
-            [11] = MESSAGES(ONNX_VALUE_INFO), /* input */
-            [12] = MESSAGES(ONNX_VALUE_INFO), /* output */
-            [13] = MESSAGES(ONNX_VALUE_INFO), /* value_info */
-            [14] = MESSAGES(ONNX_ANNOTATION),
-            [15] = MESSAGES(ONNX_SPARSE_TENSOR),
-            [16] = MESSAGES(ONNX_ENTRY), /* metadata_props */
+            MESSAGES(1, NODE),
+            ONE(2, TEXT),             /* name */
+            MESSAGES(5, TENSOR),      /* initializer */
+            ONE(10, TEXT),            /* doc_string */
+            MESSAGES(11, VALUE_INFO), /* input */
+            MESSAGES(12, VALUE_INFO), /* output */
+            MESSAGES(13, VALUE_INFO), /* value_info */
+            MESSAGES(14, ANNOTATION),
+            MESSAGES(15, SPARSE_TENSOR),
+            MESSAGES(16, ENTRY), /* metadata_props */
         },
     [ONNX_NODE] =
         {
-            [1] = MANY(ONNX_TEXT), /* input */
-            [2] = MANY(ONNX_TEXT), /* output */
-            [3] = ONE(ONNX_TEXT),  /* name */
-            [4] = ONE(ONNX_TEXT),  /* op_type */
-            [5] = MESSAGES(ONNX_ATTRIBUTE),
-            [6] = ONE(ONNX_TEXT),       /* doc_string */
-            [7] = ONE(ONNX_TEXT),       /* domain */
-            [8] = ONE(ONNX_TEXT),       /* overload */
-            [9] = MESSAGES(ONNX_ENTRY), /* metadata_props */
+            MANY(1, TEXT), /* input */
+            MANY(2, TEXT), /* output */
+            ONE(3, TEXT),  /* name */
+            ONE(4, TEXT),  /* op_type */
+            MESSAGES(5, ATTRIBUTE),
+            ONE(6, TEXT),       /* doc_string */
+            ONE(7, TEXT),       /* domain */
+            ONE(8, TEXT),       /* overload */
+            MESSAGES(9, ENTRY), /* metadata_props */
         },
     [ONNX_ATTRIBUTE] =
         {
-            [1] = ONE(ONNX_TEXT), /* name */
-            [2] = ONE(ONNX_FLOAT),
-            [3] = ONE(ONNX_INT64),
-            [4] = ONE(ONNX_BLOB), /* string */
-            [5] = MESSAGE(ONNX_TENSOR),
-            [6] = MESSAGE(ONNX_GRAPH),
-            [7] = MANY(ONNX_PACKED_FLOATS),
-            [8] = MANY(ONNX_PACKED_INTS),
-            [9] = MANY(ONNX_BLOB), /* strings */
-            [10] = MESSAGES(ONNX_TENSOR),
-            [11] = MESSAGES(ONNX_GRAPH),
-            [13] = ONE(ONNX_TEXT), /* doc_string */
-            [14] = MESSAGE(ONNX_TYPE),
-            [15] = MESSAGES(ONNX_TYPE),
-            [20] = ONE(ONNX_INT32), /* type */
-            [21] = ONE(ONNX_TEXT),  /* ref_attr_name */
-            [22] = MESSAGE(ONNX_SPARSE_TENSOR),
-            [23] = MESSAGES(ONNX_SPARSE_TENSOR),
+            ONE(1, TEXT), /* name */
+            ONE(2, FLOAT),
+            ONE(3, INT64),
+            ONE(4, BLOB), /* string */
+            MESSAGE(5, TENSOR),
+            MESSAGE(6, GRAPH),
+            PACKED(7, FLOAT),
+            PACKED(8, INT64),
+            MANY(9, BLOB), /* strings */
+            MESSAGES(10, TENSOR),
+            MESSAGES(11, GRAPH),
+            ONE(13, TEXT), /* doc_string */
+            MESSAGE(14, TYPE),
+            MESSAGES(15, TYPE),
+            ONE(20, INT32), /* type */
+            ONE(21, TEXT),  /* ref_attr_name */
+            MESSAGE(22, SPARSE_TENSOR),
+            MESSAGES(23, SPARSE_TENSOR),
         },
     [ONNX_TENSOR] =
         {
-            [1] = MANY(ONNX_PACKED_INTS), /* dims */
-            [2] = ONE(ONNX_INT32),        /* data_type */
-            [4] = MANY(ONNX_PACKED_FLOATS),
-            [5] = MANY(ONNX_PACKED_INTS), /* int32_data */
-            [6] = MANY(ONNX_BLOB),        /* string_data */
-            [7] = MANY(ONNX_PACKED_INTS), /* int64_data */
-            [8] = ONE(ONNX_TEXT),         /* name */
-            [9] = ONE(ONNX_BLOB),         /* raw_data */
-            [10] = MANY(ONNX_PACKED_DOUBLES),
-            [11] = MANY(ONNX_PACKED_INTS), /* uint64_data */
-            [12] = ONE(ONNX_TEXT),         /* doc_string */
-            [13] = MESSAGES(ONNX_ENTRY),   /* external_data */
-            [14] = ONE(ONNX_INT32),        /* data_location */
-            [16] = MESSAGES(ONNX_ENTRY),   /* metadata_props */
+            PACKED(1, INT64), /* dims */
+            ONE(2, INT32),        /* data_type */
+            PACKED(4, FLOAT),
+            PACKED(5, INT64), /* int32_data */
+            MANY(6, BLOB),        /* string_data */
+            PACKED(7, INT64), /* int64_data */
+            ONE(8, TEXT),         /* name */
+            ONE(9, BLOB),         /* raw_data */
+            PACKED(10, DOUBLE),
+            PACKED(11, INT64), /* uint64_data */
+            ONE(12, TEXT),         /* doc_string */
+            MESSAGES(13, ENTRY),   /* external_data */
+            ONE(14, INT32),        /* data_location */
+            MESSAGES(16, ENTRY),   /* metadata_props */
         },
     [ONNX_SPARSE_TENSOR] =
         {
-            [1] = MESSAGE(ONNX_TENSOR),   /* values */
-            [2] = MESSAGE(ONNX_TENSOR),   /* indices */
-            [3] = MANY(ONNX_PACKED_INTS), /* dims */
+            MESSAGE(1, TENSOR),   /* values */
+            MESSAGE(2, TENSOR),   /* indices */
+            PACKED(3, INT64), /* dims */
         },
     [ONNX_VALUE_INFO] =
         {
-            [1] = ONE(ONNX_TEXT), /* name */
-            [2] = MESSAGE(ONNX_TYPE),
-            [3] = ONE(ONNX_TEXT),       /* doc_string */
-            [4] = MESSAGES(ONNX_ENTRY), /* metadata_props */
+            ONE(1, TEXT), /* name */
+            MESSAGE(2, TYPE),
+            ONE(3, TEXT),       /* doc_string */
+            MESSAGES(4, ENTRY), /* metadata_props */
         },
     [ONNX_TYPE] =
         {
-            [1] = MESSAGE(ONNX_TENSOR_TYPE),
-            [4] = MESSAGE(ONNX_ELEMENT_TYPE), /* sequence */
-            [5] = MESSAGE(ONNX_MAP_TYPE),
-            [6] = ONE(ONNX_TEXT),             /* denotation */
-            [8] = MESSAGE(ONNX_TENSOR_TYPE),  /* sparse */
-            [9] = MESSAGE(ONNX_ELEMENT_TYPE), /* optional */
+            MESSAGE(1, TENSOR_TYPE),
+            MESSAGE(4, ELEMENT_TYPE), /* sequence */
+            MESSAGE(5, MAP_TYPE),
+            ONE(6, TEXT),             /* denotation */
+            MESSAGE(8, TENSOR_TYPE),  /* sparse */
+            MESSAGE(9, ELEMENT_TYPE), /* optional */
         },
-    [ONNX_TENSOR_TYPE] = {[1] = ONE(ONNX_INT32), [2] = MESSAGE(ONNX_SHAPE)},
-    [ONNX_ELEMENT_TYPE] = {[1] = MESSAGE(ONNX_TYPE)},
-    [ONNX_MAP_TYPE] = {[1] = ONE(ONNX_INT32), [2] = MESSAGE(ONNX_TYPE)},
-    [ONNX_SHAPE] = {[1] = MESSAGES(ONNX_DIMENSION)},
-    [ONNX_DIMENSION] = {[1] = ONE(ONNX_INT64), [2] = ONE(ONNX_TEXT), [3] = ONE(ONNX_TEXT)},
-    [ONNX_OPSET] = {[1] = ONE(ONNX_TEXT), [2] = ONE(ONNX_INT64)},
-    [ONNX_ENTRY] = {[1] = ONE(ONNX_TEXT), [2] = ONE(ONNX_TEXT)},
-    [ONNX_ANNOTATION] = {[1] = ONE(ONNX_TEXT), [2] = MESSAGES(ONNX_ENTRY)},
+    [ONNX_TENSOR_TYPE] = {ONE(1, INT32), MESSAGE(2, SHAPE)},
+    [ONNX_ELEMENT_TYPE] = {MESSAGE(1, TYPE)},
+    [ONNX_MAP_TYPE] = {ONE(1, INT32), MESSAGE(2, TYPE)},
+    [ONNX_SHAPE] = {MESSAGES(1, DIMENSION)},
+    [ONNX_DIMENSION] = {ONE(1, INT64), ONE(2, TEXT), ONE(3, TEXT)},
+    [ONNX_OPSET] = {ONE(1, TEXT), ONE(2, INT64)},
+    [ONNX_ENTRY] = {ONE(1, TEXT), ONE(2, TEXT)},
+    [ONNX_ANNOTATION] = {ONE(1, TEXT), MESSAGES(2, ENTRY)},
     /* ONNX_FUNCTION and ONNX_TRAINING_INFO refuse the model and are not read. */
 };
 

@@ -16,19 +16,21 @@
 /*
  * How a field's value is written and checked. INT64 takes any varint, INT32
  * (also enums) only one that 32 signed bits hold. TEXT is a string without
- * NUL, BLOB any bytes. PACKED forms take one element or a packed run of them.
+ * NUL, BLOB any bytes, a RUN numbers that stand without tags.
  */
 typedef enum OnnxForm {
     ONNX_NONE = 0,
+    ONNX_FLOAT,
+    ONNX_DOUBLE,
+    ONNX_RUN_FLOAT,
+    ONNX_RUN_DOUBLE,
+    ONNX_RUN_INT64,
+    /* the forms that are mostly short: first numbers, then bytes */
     ONNX_INT64,
     ONNX_INT32,
-    ONNX_FLOAT,
-    ONNX_TEXT,
     ONNX_BLOB,
+    ONNX_TEXT,
     ONNX_INNER,
-    ONNX_PACKED_FLOATS,
-    ONNX_PACKED_DOUBLES,
-    ONNX_PACKED_INTS,
 } OnnxForm;
 
 typedef enum OnnxMessage {
@@ -54,18 +56,34 @@ typedef enum OnnxMessage {
     ONNX_MESSAGES,
 } OnnxMessage;
 
-/* One past the largest field number of any table. */
-enum { ONNX_FIELDS = 26 };
+/* A tag is a field's number times 8 plus the wire type; the largest field number of any table is 25. */
+enum { ONNX_TAGS = 32 * 8 };
 
-typedef struct OnnxField {
-    uint8_t form;  /* OnnxForm; ONNX_NONE: no such field */
-    uint8_t wire;  /* wire type of one value; a packed form may be PB_BYTES too */
-    bool repeated; /* may come more than once */
-    uint8_t inner; /* OnnxMessage of an ONNX_INNER field */
-} OnnxField;
+/* What may stand under one tag, in one number: see the three functions below. */
+typedef uint16_t OnnxField;
 
-/* Indexed by message and field number. */
-extern const OnnxField onnx_schema[ONNX_MESSAGES][ONNX_FIELDS];
+#define ONNX_FIELD(form, repeated, inner) ((form) | (repeated) << 4 | (inner) << 8)
+
+/* ONNX_NONE: no such field, or not of this wire type. */
+static inline OnnxForm onnx_form(OnnxField field)
+{
+    return (OnnxForm) (field & 15);
+}
+
+/* Tells whether the field may come more than once. */
+static inline bool onnx_repeated(OnnxField field)
+{
+    return field & 16;
+}
+
+/* The message in an ONNX_INNER field, else ONNX_NO_MESSAGE. */
+static inline OnnxMessage onnx_inner(OnnxField field)
+{
+    return (OnnxMessage) (field >> 8);
+}
+
+/* Indexed by message and tag. What may be packed stands under two tags. */
+extern const OnnxField onnx_schema[ONNX_MESSAGES][ONNX_TAGS];
 
 /* Indexed by message: the name that a report uses. */
 extern const char *const onnx_labels[ONNX_MESSAGES];

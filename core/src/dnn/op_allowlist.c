@@ -142,10 +142,10 @@ const VmafDnnOpList *vmaf_dnn_op_list(void)
 }
 
 /* Most entries differ in the first byte, so this ends sooner than strlen() and memcmp(). */
-static bool same_text(const char *entry, const uint8_t *text, size_t size)
+static inline bool same_text(const char *entry, const uint8_t *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        if (entry[i] == '\0' || (uint8_t) entry[i] != text[i])
+        if ((uint8_t) entry[i] != text[i] || entry[i] == '\0')
             return false;
     }
     return entry[size] == '\0';

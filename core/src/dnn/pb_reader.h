@@ -99,6 +99,21 @@ static inline uint32_t pb_tag(PbReader *reader, unsigned *wire)
     return reader->error == VMAF_DNN_OK ? (uint32_t) number : 0;
 }
 
+/* Returns the eight bytes at bytes, the first one lowest. */
+static inline uint64_t pb_word(const uint8_t *bytes)
+{
+    return (uint64_t) bytes[0] | (uint64_t) bytes[1] << 8 | (uint64_t) bytes[2] << 16 |
+           (uint64_t) bytes[3] << 24 | (uint64_t) bytes[4] << 32 | (uint64_t) bytes[5] << 40 |
+           (uint64_t) bytes[6] << 48 | (uint64_t) bytes[7] << 56;
+}
+
+/* Returns the top bit of each byte of a word that is zero, and nothing if none is. */
+static inline uint64_t pb_zeros(uint64_t word)
+{
+    const uint64_t low = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    return ~(((word & low) + low) | word | low);
+}
+
 /* Skips size bytes and returns them. Error: truncated; the span is then empty. */
 static inline PbSpan pb_span(PbReader *reader, uint64_t size)
 {
