@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,11 +51,17 @@ def test_the_command_line_works_at_the_declared_floors(
     old_packages: Path, arguments: str, code: int, said: str
 ) -> None:
     start = (
-        f"import sys; sys.path.insert(0, {str(old_packages)!r}); import typer; "
-        f"assert typer.__file__.startswith({str(old_packages)!r}); from vmaf_train.cli import main; main()"
+        f"import typer; assert typer.__file__.startswith({str(old_packages)!r}); "
+        "from vmaf_train.cli import main; main()"
     )
+    before = os.environ.get("PYTHONPATH")
+    paths = os.pathsep.join([str(old_packages), *([before] if before else [])])
     result = subprocess.run(
-        [sys.executable, "-c", start, *arguments.split()], capture_output=True, text=True, check=False
+        [sys.executable, "-c", start, *arguments.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": paths},
     )
     assert result.returncode == code, result.stderr
     assert said in result.stdout + result.stderr
