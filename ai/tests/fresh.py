@@ -45,17 +45,18 @@ class FreshEnvironment:
         )
 
 
-def make_environment(folder: Path) -> FreshEnvironment:
-    """Make a virtual environment with this vmaf_train, its command, and the packages of this Python."""
+def make_environment(folder: Path, *, with_sources: bool = True) -> FreshEnvironment:
+    """Make a virtual environment with the packages of this Python and the commands of vmaf_train.
+
+    What is installed into it hides what it reaches; without the sources, vmaf_train must be.
+    """
     venv.create(folder, symlinks=True, with_pip=False)
     fresh = FreshEnvironment(folder)
     purelib = next(folder.glob("lib/python*/site-packages"))
-    places = [
-        Path(vmaf_train.__file__).parents[1],
-        sysconfig.get_path("purelib"),
-        sysconfig.get_path("platlib"),
-    ]
-    (purelib / "these.pth").write_text("".join(f"{place}\n" for place in dict.fromkeys(map(str, places))))
+    places = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    if with_sources:
+        places.insert(0, str(Path(vmaf_train.__file__).parents[1]))
+    (purelib / "these.pth").write_text("".join(f"{place}\n" for place in dict.fromkeys(places)))
     python = fresh.scripts / "python"
     for name, code in {
         "vmaf-train": "from vmaf_train.cli import main; main()",
