@@ -38,18 +38,11 @@ def overlay_png(rgb: Bytes, values: Floats, caption: str) -> bytes:
     """
     from matplotlib import colormaps
 
-    colours = np.asarray(colormaps["inferno"](values, bytes=True))[:, :, :3].astype(np.float32)
-    grey = rgb.astype(np.float32).mean(axis=2, keepdims=True)
+    frame, heat = (_shown(Image.fromarray(array)) for array in (rgb, values))
+    colours = np.asarray(colormaps["inferno"](np.asarray(heat), bytes=True))[:, :, :3].astype(np.float32)
+    grey = np.asarray(frame).astype(np.float32).mean(axis=2, keepdims=True)
     blend = np.rint(0.35 * grey + 0.65 * colours).astype(np.uint8)
-    panels = [Image.fromarray(pixels) for pixels in (rgb, blend)]
-    if panels[0].width > _WIDEST:
-        shown = (_WIDEST, max(1, round(panels[0].height * _WIDEST / panels[0].width)))
-        panels = [panel.resize(shown, Image.Resampling.BOX) for panel in panels]
-    elif (times := _SMALLEST // max(panels[0].size)) > 1:
-        panels = [
-            panel.resize((panel.width * times, panel.height * times), Image.Resampling.NEAREST)
-            for panel in panels
-        ]
+    panels = [frame, Image.fromarray(blend)]
     wide, tall = panels[0].size
     font = ImageFont.load_default(13)
     sheet_width = max(2 * wide + 3 * _GAP, int(font.getlength(caption)) + 2 * _GAP)
@@ -58,6 +51,15 @@ def overlay_png(rgb: Bytes, values: Floats, caption: str) -> bytes:
         sheet.paste(panel, (_GAP + index * (wide + _GAP), _GAP))
     ImageDraw.Draw(sheet).text((_GAP, tall + _GAP + 3), caption, _INK, font=font)
     return _png(sheet)
+
+
+def _shown(panel: Image.Image) -> Image.Image:
+    """Return the panel at the size at which it is shown."""
+    if panel.width > _WIDEST:
+        size = (_WIDEST, max(1, round(panel.height * _WIDEST / panel.width)))
+        return panel.resize(size, Image.Resampling.BOX)
+    times = max(1, _SMALLEST // max(panel.size))
+    return panel.resize((panel.width * times, panel.height * times), Image.Resampling.NEAREST)
 
 
 def _png(picture: Image.Image) -> bytes:
