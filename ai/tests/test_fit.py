@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,12 @@ from torch import Tensor, nn
 from toy import Agreement, ToyConfig, ToyNet, ToySamples, ToyTask
 from vmaf_train.checkpoint import latest_checkpoint, load_checkpoint
 from vmaf_train.config import OptimiserConfig, ScheduleConfig, load_config
-from vmaf_train.errors import ConfigError, DivergenceError
+from vmaf_train.errors import ConfigError, DataError, DivergenceError
 from vmaf_train.fit import FitResult, fit, learning_rate
 from vmaf_train.hardware import Hardware, choose_hardware, reproducible_arithmetic
 from vmaf_train.interruption import Stopped, StopRequest, stop_signals
 from vmaf_train.report import SilentReporter
+from vmaf_train.task import BatchStreams
 from vmaf_train.validation import validate
 
 CPU = Hardware("cpu", "float32", 1, channels_last=True)
@@ -174,6 +176,19 @@ def test_a_signal_in_validation_is_obeyed_there_and_no_step_is_done_twice(tmp_pa
 
 
 @pytest.mark.usefixtures("own_handlers")
+def test_workers_that_end_with_the_run_do_not_hide_the_stop(tmp_path: Path) -> None:
+    class Ended(ToySamples):
+        def batch(self, items: Sequence[int], streams: BatchStreams) -> tuple[Tensor, Tensor]:
+            signal.raise_signal(signal.SIGTERM)
+            raise DataError("the workers", expected="all", found="Terminated", next_step="go on")
+
+    task = ToyTask(load_config(ToyConfig), train=Ended(12))
+    with stop_signals() as stop, pytest.raises(Stopped):
+        fit_toy(tmp_path, task=task, stop=stop)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.usefixtures("own_handlers")
 def test_a_stop_at_weights_that_are_none_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     class Poisoning(SignalAt):
         def step(self, epoch: int, loss: float) -> None:
@@ -235,14 +250,45 @@ def test_a_setting_that_did_not_exist_when_the_run_began_does_not_stop_its_resum
         fit_toy(tmp_path, "fit.epochs=2", "fit.gradient_clip=1.0", resume=True)
 
 
-def test_a_checkpoint_that_lacks_a_part_stops_the_run(tmp_path: Path) -> None:
-    fit_toy(tmp_path)
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({name: ...} for name in ("optimiser", "identity", "network", "best_weights", "history", "steps")),
+        *({"identity": text} for text in ("", "[]", "null", "[" * 100_000)),
+        *({"steps": value} for value in (-1, "6", 6.0, None, True)),
+        {"best_weights": {"first.weight": torch.zeros(1)}},
+        {"best_weights": []},
+        {"best_epoch": 7},
+        {"seconds": None},
+        {"history": ["{}"]},
+        {"history": []},
+        {"resumed_at": ["x"]},
+        {"position": {"step": "1"}},
+        {"position": {"unknown": 1}},
+        {"position": [1]},
+        {"network": {"first.weight": "text"}},
+        {"optimiser": {"state": {}, "param_groups": []}},
+    ],
+    ids=lambda change: str(change)[:40],
+)
+def test_a_checkpoint_that_lacks_a_part_or_holds_another_stops_the_run_in_one_line(
+    tmp_path: Path, change: dict[str, object], whole_run: Path
+) -> None:
     path = tmp_path / "checkpoints" / "epoch_000002.pt"
-    state = load_checkpoint(path)
-    del state["optimiser"]
-    torch.save(state, path)
-    with pytest.raises(ConfigError, match="a whole checkpoint of this run"):
+    path.parent.mkdir()
+    state = load_checkpoint(whole_run / "checkpoints" / path.name) | change
+    torch.save({name: value for name, value in state.items() if value is not ...}, path)
+    with pytest.raises(ConfigError, match=r"a whole checkpoint of this run|the same config") as error:
         fit_toy(tmp_path, resume=True)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run_dir = tmp_path_factory.mktemp("whole")
+    fit_toy(run_dir)
+    return run_dir
 
 
 @pytest.mark.parametrize("lr", ["1e6", "1e7"])

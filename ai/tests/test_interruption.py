@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from records import python
-from vmaf_train.interruption import Stopped, StopRequest, ignore_stop_signals, stop_signals
+from vmaf_train.interruption import Stopped, StopRequest, leave_interrupts_to_parent, stop_signals
 
 pytestmark = pytest.mark.usefixtures("own_handlers")
 
@@ -49,7 +49,7 @@ def test_the_handlers_of_before_come_back_after_the_block() -> None:
 
 
 def test_a_signal_that_was_ignored_stays_ignored() -> None:
-    ignore_stop_signals()
+    leave_interrupts_to_parent()
     with stop_signals() as stop:
         signal.raise_signal(signal.SIGINT)
     assert not stop.asked

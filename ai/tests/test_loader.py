@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
-from vmaf_train.loader import BatchLoader, sample_stream
+from vmaf_train.errors import DataError
+from vmaf_train.loader import VALIDATION_EPOCH, BatchLoader, sample_stream, telling_dead_workers
 from vmaf_train.task import BatchStreams
 
 
@@ -84,3 +88,51 @@ def test_preparing_batches_leaves_torchs_own_random_state_alone() -> None:
 def test_a_stream_is_named_by_seed_epoch_and_item_in_that_order() -> None:
     names = [(1, 2, 3), (1, 3, 2), (2, 1, 3), (3, 2, 1)]
     assert len({sample_stream(*name).integers(0, 2**62) for name in names}) == len(names)
+
+
+@dataclass(frozen=True)
+class Failing(Recorder):
+    """Fails at its second batch, in the way that it is told."""
+
+    how: str = "vanish"
+
+    def batch(self, items: Sequence[int], streams: BatchStreams) -> tuple[Tensor, Tensor]:
+        batch = super().batch(items, streams)
+        if list(items) == [2, 3]:
+            if self.how == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            Path("gone.png").read_bytes()
+        return batch
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_vanishes_is_told_by_its_name_from_a_worker_too(workers: int) -> None:
+    loader = BatchLoader(Failing(6), 2, 0, train=False, workers=workers)
+    with pytest.raises(DataError, match=r"gone\.png: .* found No such file .* go on with --resume") as error:
+        list(loader.epoch(VALIDATION_EPOCH))
+    assert error.value.exit_code == 1
+
+
+def test_a_worker_that_dies_is_one_line() -> None:
+    loader = BatchLoader(Failing(6, how="die"), 2, 0, train=False, workers=1)
+    with (
+        pytest.raises(DataError, match="expected all of them alive, found DataLoader worker"),
+        telling_dead_workers(),
+    ):
+        list(loader.epoch(VALIDATION_EPOCH))
+
+
+def test_another_runtime_error_is_left_as_it_is() -> None:
+    with pytest.raises(RuntimeError, match="mine"), telling_dead_workers():
+        raise RuntimeError("mine")
+
+
+def test_a_lack_of_shared_memory_is_told_where_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Tensor) -> None:
+        raise RuntimeError("unable to write to file </torch_1>: No space left on device (28)")
+
+    monkeypatch.setattr(Tensor, "share_memory_", full)
+    monkeypatch.setattr("vmaf_train.loader.get_worker_info", lambda: "a worker")
+    loader = BatchLoader(Recorder(6), 2, 0, train=False)
+    with pytest.raises(DataError, match=r"in /dev/shm, found unable .*; enlarge it or lower fit.workers"):
+        next(loader.epoch(VALIDATION_EPOCH))

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from vmaf_train.config import OptimiserConfig, ScheduleConfig, TaskConfig
-from vmaf_train.errors import ConfigError, DivergenceError
+from vmaf_train.errors import ConfigError, DataError, DivergenceError
 from vmaf_train.hardware import Hardware, keep_freed_memory
 from vmaf_train.interruption import Stopped, StopRequest
-from vmaf_train.loader import BatchLoader
+from vmaf_train.loader import BatchLoader, telling_dead_workers
 from vmaf_train.report import Reporter
 from vmaf_train.run_record import EpochRecord, TrainingRecord, finite_or_none
 from vmaf_train.task import DataSplits, Task
@@ -95,13 +95,14 @@ def fit(
     Raises:
         ConfigError: fewer samples than a batch, a checkpoint of another run, or an operation
             that has no deterministic form although the config asks for one.
+        DataError: a sample cannot be read any more, or a worker process died.
         DivergenceError: a loss, gradient, weight or metric that is no finite number.
         Stopped: a stop was asked for; the checkpoint is written.
     """
     stop = stop or StopRequest()
     steps_per_epoch = _checked_steps(config, splits)
     learner = _learner(network, config, hardware)
-    network, average = learner.network, learner.average
+    network = learner.network
     identity = run_identity(config, splits, task, LOOP_REVISION)
     state = restore_state(run_dir, identity, config, learner) if resume else TrainingState()
     loader = BatchLoader(
@@ -123,7 +124,7 @@ def fit(
         # What was done of this epoch before a stop counts as if it were done now.
         position, began = state.position, time.perf_counter() - state.position.seconds
         try:
-            with stop.held_back():
+            with stop.held_back(), telling_dead_workers():
                 # Dropout and the like follow (seed, epoch), so that a resumed epoch repeats them.
                 torch.manual_seed(config.fit.seed * 1_000_003 + epoch)
                 _set_random(position.random)
@@ -141,14 +142,17 @@ def fit(
                         break
                 trained, position.random = time.perf_counter() - began, _random(hardware)
                 _require_finite_weights(network, f"epoch {epoch} step {position.step}")
-            chosen = average.module if average is not None else network
-            metrics = validate(chosen, task, splits.val, config.fit.batch_size, hardware)
+            metrics = validate(learner.chosen, task, splits.val, config.fit.batch_size, hardware)
+        except DataError:
+            # Whoever ends a run may end its workers in the same breath; the last checkpoint stays.
+            stop.obey()
+            raise
         except Stopped:
             position.seconds = time.perf_counter() - began
             save_state(run_dir, identity, state, learner)
             raise
         with stop.held_back():
-            best = _keep_if_best(state, chosen, epoch, metrics[primary], primary)
+            best = _keep_if_best(state, learner.chosen, epoch, metrics[primary], primary)
             seconds = time.perf_counter() - began
             record = EpochRecord(
                 epoch=epoch,
@@ -158,10 +162,9 @@ def fit(
                 seconds=seconds,
                 images_per_second=steps_per_epoch * config.fit.batch_size / trained,
             )
-            state.epoch = epoch
+            state.epoch, state.position = epoch, EpochPosition()
             state.seconds += seconds
             state.history.append(record)
-            state.position = EpochPosition()
             save_state(run_dir, identity, state, learner)
             reporter.epoch(record, best=best)
 

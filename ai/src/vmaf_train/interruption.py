@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["StopRequest", "Stopped", "ignore_stop_signals", "stop_signals"]
+__all__ = ["StopRequest", "Stopped", "leave_interrupts_to_parent", "stop_signals"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -50,6 +50,14 @@ class StopRequest:
             yield
         finally:
             self._holding = False
+        self.obey()
+
+    def obey(self) -> None:
+        """Stop if a stop was asked for.
+
+        Raises:
+            Stopped: it was.
+        """
         if self._signal is not None:
             raise Stopped(self._signal)
 
@@ -89,7 +97,6 @@ def stop_signals() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
 
-def ignore_stop_signals(*_: object) -> None:
-    """Leave both signals to the parent process: a terminal sends them to every process of a run."""
-    for number in _SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
+def leave_interrupts_to_parent(*_: object) -> None:
+    """Ignore SIGINT in a worker process: a terminal's Ctrl-C reaches it too, and its parent decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

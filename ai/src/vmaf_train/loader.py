@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
-from vmaf_train.interruption import ignore_stop_signals
+from vmaf_train.errors import DataError, VmafTrainError
+from vmaf_train.interruption import leave_interrupts_to_parent
 from vmaf_train.task import Samples
 
-__all__ = ["BatchLoader", "sample_stream"]
+__all__ = ["BatchLoader", "sample_stream", "telling_dead_workers"]
 
 Draw = tuple[int, int]
 """(epoch, item)."""
@@ -35,14 +39,58 @@ def _epoch_order(seed: int, epoch: int, count: int) -> list[int]:
     return order
 
 
-class _Reader(Dataset[tuple[Tensor, Tensor]]):
+@dataclass(frozen=True)
+class _Fault:
+    """An error on its way home from a worker process; torch itself would send its text alone."""
+
+    error: VmafTrainError
+
+
+class _Reader(Dataset[tuple[Tensor, Tensor] | _Fault]):
     def __init__(self, samples: Samples, seed: int) -> None:
         self.samples = samples
         self.seed = seed
 
-    def __getitem__(self, draws: Sequence[Draw]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, draws: Sequence[Draw]) -> tuple[Tensor, Tensor] | _Fault:
         items = [item for _, item in draws]
-        return self.samples.batch(items, [sample_stream(self.seed, epoch, item) for epoch, item in draws])
+        try:
+            batch = self.samples.batch(
+                items, [sample_stream(self.seed, epoch, item) for epoch, item in draws]
+            )
+            return batch if get_worker_info() is None else _shared(batch)
+        except VmafTrainError as error:
+            return _Fault(error)
+        except OSError as error:
+            return _Fault(
+                DataError(
+                    str(error.filename or f"samples {items[0]} and on"),
+                    expected="data that stays readable while the run goes on",
+                    found=error.strerror or str(error),
+                    next_step="put it back and go on with --resume",
+                )
+            )
+
+
+def _shared(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Put a worker's batch into shared memory here, where a lack of room can be told.
+
+    Torch would do it in a thread of the worker, lose the batch there, and wait for it for ever.
+    """
+    try:
+        for tensor in batch:
+            tensor.share_memory_()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise _no_room(str(error)) from error
+    return batch
+
+
+def _no_room(found: str) -> DataError:
+    return DataError(
+        "the worker processes of the data",
+        expected="room for them and their batches in /dev/shm",
+        found=found.rstrip(". "),
+        next_step="enlarge it or lower fit.workers, and go on with --resume",
+    )
 
 
 class _Order(Sampler[list[Draw]]):
@@ -88,7 +136,7 @@ class BatchLoader:
     ) -> None:
         self._order = _Order(len(samples), batch_size, seed, shuffle=train)
         self._loader = DataLoader(
-            cast("Dataset[tuple[Tensor, Tensor]]", _Reader(samples, seed)),
+            cast("Dataset[tuple[Tensor, Tensor] | _Fault]", _Reader(samples, seed)),
             sampler=self._order,
             batch_size=None,
             num_workers=workers,
@@ -96,8 +144,8 @@ class BatchLoader:
             pin_memory=pin,
             # A forked copy of a process with running arithmetic threads can hang.
             multiprocessing_context="spawn" if workers else None,
-            # A terminal's Ctrl-C reaches the workers too; the batch under way still needs them.
-            worker_init_fn=ignore_stop_signals if workers else None,
+            # The batch under way at a Ctrl-C still needs its workers.
+            worker_init_fn=leave_interrupts_to_parent if workers else None,
             # The loader draws a base seed for its workers; a generator of its own keeps torch's
             # global one, and with it dropout, the same for any number of workers.
             generator=torch.Generator().manual_seed(0),
@@ -108,6 +156,40 @@ class BatchLoader:
         return len(self._order)
 
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield ``(input, target)`` batches of the given epoch (0: validation) from batch ``first`` on."""
+        """Yield ``(input, target)`` batches of the given epoch (0: validation) from batch ``first`` on.
+
+        Raises:
+            DataError: a sample cannot be read any more, or /dev/shm has no room for the workers.
+        """
         self._order.epoch, self._order.first = epoch, first
-        yield from self._loader
+        try:
+            batches = iter(self._loader)
+        except OSError as error:
+            raise _no_room(error.strerror or str(error)) from error
+        for batch in batches:
+            if isinstance(batch, _Fault):
+                raise batch.error
+            yield batch
+
+
+@contextmanager
+def telling_dead_workers() -> Iterator[None]:
+    """Turn torch's error for a worker process that died, raised wherever it strikes, into one line.
+
+    Raises:
+        DataError: a worker process died in the block.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        text = " ".join(str(error).split())
+        if not re.match(r"DataLoader worker \(pid", text):
+            raise
+        if "Bus error" in text or "shared memory" in text:
+            raise _no_room(text) from error
+        raise DataError(
+            "the worker processes of the data",
+            expected="all of them alive",
+            found=text.rstrip(". "),
+            next_step="look for a lack of memory or lower fit.workers, and go on with --resume",
+        ) from error

@@ -75,6 +75,11 @@ class Learner:
     optimiser: torch.optim.Optimizer
     average: AveragedModel | None
 
+    @property
+    def chosen(self) -> nn.Module:
+        """What is judged and shipped: the average where one is kept, else the network."""
+        return self.network if self.average is None else self.average.module
+
 
 def run_identity(config: TaskConfig, splits: DataSplits, task: Task, loop_revision: int) -> dict[str, Any]:
     """Return what must be equal for a checkpoint to belong to this run."""
@@ -132,8 +137,11 @@ def restore_state(
     if path is None:
         return TrainingState()
     values = load_checkpoint(path)
-    recorded = json.loads(values["identity"])
-    differences = config_differences(recorded, identity, {"config": default_values(type(config))})
+    try:
+        recorded = json.loads(values["identity"])
+        differences = config_differences(recorded, identity, {"config": default_values(type(config))})
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise _not_whole(path, error) from error
     if differences:
         raise ConfigError(
             str(path),
@@ -158,11 +166,33 @@ def restore_state(
             # A run that was begun before positions were kept has none.
             position=EpochPosition(**values.get("position", {})),
         )
+        _check_types(state, learner.network)
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
-        raise ConfigError(
-            str(path),
-            expected="a whole checkpoint of this run",
-            found=" ".join(str(error).split())[:200],
-            next_step="remove it to go back to the one before, or start a new run",
-        ) from error
+        raise _not_whole(path, error) from error
     return replace(state, resumed_at=[*state.resumed_at, state.epoch])
+
+
+def _not_whole(path: Path, error: Exception) -> ConfigError:
+    return ConfigError(
+        str(path),
+        expected="a whole checkpoint of this run",
+        found=(" ".join(str(error).split()) or type(error).__name__)[:200],
+        next_step="remove it to go back to the one before, or start a new run",
+    )
+
+
+def _check_types(state: TrainingState, network: nn.Module) -> None:
+    """Refuse, before the first step, what would end the run after its last one."""
+    position = state.position
+    counts = (state.epoch, state.steps, position.step, *state.resumed_at)
+    floats = (state.seconds, state.best_value, position.loss_total, position.seconds)
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise TypeError("a count that is no whole number from 0 up")
+    if not all(type(number) is float for number in floats):
+        raise TypeError("a number that is none")
+    if len(state.history) != state.epoch or not all(isinstance(item, Tensor) for item in position.random):
+        raise TypeError("a history of other epochs, or a random state that is no tensor")
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    best = {name: tensor.shape for name, tensor in state.best_weights.items()}
+    if state.epoch and (best != shapes or state.best_epoch not in range(1, state.epoch + 1)):
+        raise TypeError("best weights that are not this network's")
