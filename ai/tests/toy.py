@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vmaf_train.config import ExportConfig, FitConfig, GateConfig, OptimiserConfig, TaskConfig
+from vmaf_train.config import ExportConfig, FitConfig, GateConfig, OptimiserConfig, TaskConfig, load_config
+from vmaf_train.fit import FitResult, fit
+from vmaf_train.hardware import choose_hardware, reproducible_arithmetic
+from vmaf_train.interruption import StopRequest
+from vmaf_train.report import SilentReporter
 from vmaf_train.run_record import CardText, CorpusRecord, DataRecord
 from vmaf_train.task import (
     BatchStreams,
@@ -165,3 +170,35 @@ def toy_plugin(**parts: Any) -> TaskPlugin[ToyConfig]:
         config_type=ToyConfig,
         create=lambda config: ToyTask(config, **parts),
     )
+
+
+def fit_toy(
+    run_dir: Path,
+    *changes: str,
+    task: ToyTask | None = None,
+    resume: bool = False,
+    seed: int = 1,
+    say: SilentReporter | None = None,
+    stop: StopRequest | None = None,
+) -> FitResult:
+    """Fit the toy, or ``task``, as the pipeline does."""
+    config = load_config(ToyConfig, None, (f"fit.seed={seed}", *changes))
+    task = task or ToyTask(config)
+    hardware = choose_hardware(config.fit)
+    with reproducible_arithmetic(hardware, deterministic=True):
+        torch.manual_seed(config.fit.seed)
+        splits = task.load_data(lambda *_: None)
+        reporter = say or SilentReporter()
+        return fit(
+            task, config, splits, task.build_model(), hardware, run_dir, reporter, resume=resume, stop=stop
+        )
+
+
+def weights(result: FitResult) -> dict[str, bytes]:
+    """The bytes of every tensor of the network."""
+    return {name: tensor.numpy().tobytes() for name, tensor in result.network.state_dict().items()}
+
+
+def metrics(result: FitResult) -> list[tuple[float | None, dict[str, float | None]]]:
+    """Loss and metrics of each epoch."""
+    return [(record.loss, record.metrics) for record in result.record.history]
