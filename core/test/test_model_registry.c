@@ -139,6 +139,14 @@ static void test_verify(void)
     CHECK(vmaf_dnn_registry_verify(".", "a", &row) == 0 && strcmp(row.id, "a") == 0);
     CHECK(vmaf_dnn_digest_check("a.onnx", ABC) == 0);
     CHECK(vmaf_dnn_registry_verify(".", "b", &row) == -ENOENT);
+    write_file("registry.json", REGISTRY(ROW("a", "a.onnx", ABC) ",\"int8_sha256\":\"" ABC "\"}"));
+    CHECK(vmaf_dnn_registry_verify(".", "a", &row) == -ENOENT);
+    write_file("a.int8.onnx", "abd");
+    CHECK(vmaf_dnn_registry_verify(".", "a", &row) == -EPERM);
+    write_file("a.int8.onnx", "abc");
+    CHECK(vmaf_dnn_registry_verify(".", "a", &row) == 0 && strcmp(row.int8_sha256, ABC) == 0);
+    CHECK(remove("a.int8.onnx") == 0);
+    write_file("registry.json", REGISTRY(ROW("a", "a.onnx", ABC) "}"));
     write_file("a.onnx", "abd");
     CHECK(vmaf_dnn_registry_verify(".", "a", &row) == -EPERM);
     CHECK(remove("a.onnx") == 0);

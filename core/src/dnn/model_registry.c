@@ -345,6 +345,13 @@ int vmaf_dnn_registry_verify(const char *folder, const char *id, VmafDnnModelRow
         error = join(path, sizeof(path), folder, found.onnx);
     if (!error)
         error = vmaf_dnn_digest_check(path, found.sha256);
+    if (!error && found.int8_sha256[0]) {
+        char name[sizeof(found.id) + sizeof(".int8.onnx")];
+        (void) snprintf(name, sizeof(name), "%s.int8.onnx", found.id);
+        error = join(path, sizeof(path), folder, name);
+        if (!error)
+            error = vmaf_dnn_digest_check(path, found.int8_sha256);
+    }
     if (!error)
         *row = found;
     return error;

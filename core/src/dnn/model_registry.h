@@ -32,7 +32,7 @@ typedef struct VmafDnnModelRow {
     char kind[8];         /* as above */
     char onnx[129];       /* ^[a-z0-9][a-z0-9_.-]*[.]onnx$, a file beside the registry */
     char sha256[65];      /* 64 lower-case hex digits */
-    char int8_sha256[65]; /* the same, or empty */
+    char int8_sha256[65]; /* the same for id.int8.onnx, or empty if no such file ships */
     char quant_mode[33];  /* "fp32" if the row leaves it out */
     int64_t opset;        /* 1 to INT32_MAX */
     bool smoke;           /* made to test the machinery, not to score; false if left out */
@@ -69,8 +69,9 @@ int vmaf_dnn_registry_find(const uint8_t *json, size_t size, const char *id, Vma
 int vmaf_dnn_digest_check(const char *path, const char *sha256);
 
 /*
- * Checks the file of one row in folder, which holds registry.json and the
- * models: the file that the row's onnx names must have the row's sha256.
+ * Checks the files of one row in folder, which holds registry.json and the
+ * models: the file that the row's onnx names must have the row's sha256, and
+ * where the row has int8_sha256, id.int8.onnx must have that.
  *
  * Returns 0 and fills *row; -ENAMETOOLONG if the path is beyond 4095 bytes; or
  * an error of the three functions above.
