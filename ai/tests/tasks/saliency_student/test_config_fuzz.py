@@ -30,7 +30,7 @@ from vmaf_train.registry import load_registry, load_sidecar
 from vmaf_train.tasks.saliency_student.config import SaliencyConfig
 from vmaf_train.verify import verify_problems
 
-CASES = int(os.environ.get("VMAF_TRAIN_FUZZ_CASES", "6"))
+CASES = int(os.environ.get("VMAF_TRAIN_FUZZ_CASES", "8"))
 OUTCOMES: Counter[str] = Counter()
 
 
