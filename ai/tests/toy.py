@@ -73,6 +73,10 @@ class Agreement:
         self.right += float(((output > 0) == (target > 0.5)).sum())
         self.seen += target.numel()
 
+    def merge(self, other: Agreement) -> None:
+        self.right += other.right
+        self.seen += other.seen
+
     def compute(self) -> dict[str, float]:
         return {"agreement": self.right / self.seen if self.seen else float("nan")}
 

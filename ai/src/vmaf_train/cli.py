@@ -5,6 +5,7 @@ Nothing here imports torch or onnx before a command needs it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -29,6 +30,7 @@ from vmaf_train.run_paths import (
     choose_run_dir,
     default_config,
     default_output_dirs,
+    follows,
     require_data_folders,
     stopped_line,
 )
@@ -150,6 +152,12 @@ def run(
     if model_id is not None:
         changes["id"] = model_id
     resolved = _resolve(plugin, config, overrides, changes)
+    if follows():
+        from vmaf_train.pipeline import follow
+
+        with contextlib.suppress(Stopped):  # said by the process that leads
+            follow(plugin, resolved, resume=resume)
+        return
     require_data_folders(resolved)
     models, docs = default_output_dirs(resolved, model_dir, docs_dir)
     folder = choose_run_dir(resolved, run_dir, resume=resume)

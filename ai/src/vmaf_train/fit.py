@@ -8,18 +8,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vmaf_train.config import OptimiserConfig, ScheduleConfig, TaskConfig
+from vmaf_train.config import OptimiserConfig, ScheduleConfig, TaskConfig, config_differences
 from vmaf_train.errors import ConfigError, DataError, DivergenceError
 from vmaf_train.hardware import Hardware, keep_freed_memory
 from vmaf_train.interruption import Stopped, StopRequest
 from vmaf_train.loader import BatchLoader, telling_dead_workers
+from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.report import Reporter
 from vmaf_train.run_record import EpochRecord, TrainingRecord, finite_or_none
+from vmaf_train.synced_norm import plain_norms, synced_norms
 from vmaf_train.task import DataSplits, Task
 from vmaf_train.training_state import (
     EpochPosition,
@@ -84,6 +88,7 @@ def fit(
     *,
     resume: bool,
     stop: StopRequest | None = None,
+    ranks: Ranks = ALONE,
 ) -> FitResult:
     """Train ``network`` and return it with the weights of its best epoch.
 
@@ -92,19 +97,24 @@ def fit(
     checkpoint there; the result is then the same, byte for byte on one CPU, as that of a run
     without a stop.
 
+    Where ``ranks`` are several processes, each learns from its part of every batch, and the sums
+    are those of one process but for rounding; only dropout draws otherwise. The leading one writes.
+
     Raises:
-        ConfigError: fewer samples than a batch, a checkpoint of another run, or an operation
-            that has no deterministic form although the config asks for one.
+        ConfigError: fewer samples than a batch, fewer in a batch than processes, a checkpoint of
+            another run, or an operation that has no deterministic form although the config asks
+            for one.
         DataError: a sample cannot be read any more, or a worker process died.
         DivergenceError: a loss, gradient, weight or metric that is no finite number.
         Stopped: a stop was asked for; the checkpoint is written.
     """
     stop = stop or StopRequest()
     steps_per_epoch = _checked_steps(config, splits)
-    learner = _learner(network, config, hardware)
-    network = learner.network
     identity = run_identity(config, splits, task, LOOP_REVISION)
-    state = restore_state(run_dir, identity, config, learner) if resume else TrainingState()
+    _require_one_run(ranks, config, task, identity)
+    learner = _learner(network, config, hardware, ranks)
+    network = learner.network
+    state = restore_state(run_dir, identity, config, learner, ranks) if resume else TrainingState()
     loader = BatchLoader(
         splits.train,
         config.fit.batch_size,
@@ -112,8 +122,10 @@ def fit(
         train=True,
         workers=config.fit.workers,
         pin=hardware.device == "cuda",
+        ranks=ranks,
     )
-    step_function: Callable[[Tensor], Tensor] = torch.compile(network) if config.fit.compile else network
+    shared = ranks.parallel(network)
+    step_function: Callable[[Tensor], Tensor] = torch.compile(shared) if config.fit.compile else shared
     primary = task.metric().primary
     reporter.training(config.fit.epochs, steps_per_epoch, config.fit.batch_size, state.steps)
 
@@ -125,31 +137,29 @@ def fit(
         position, began = state.position, time.perf_counter() - state.position.seconds
         try:
             with stop.held_back(), telling_dead_workers():
-                # Dropout and the like follow (seed, epoch), so that a resumed epoch repeats them.
-                torch.manual_seed(config.fit.seed * 1_000_003 + epoch)
-                _set_random(position.random)
+                _begin_random(config.fit.seed, epoch, position, ranks)
                 network.train()
                 for batch, target in loader.epoch(epoch, position.step):
                     for group in learner.optimiser.param_groups:
                         group["lr"] = rate_of(state.steps)
                     where = f"epoch {epoch} step {position.step + 1}"
-                    loss = _step(task, step_function, learner, batch, target, config, hardware, where)
+                    loss = _step(task, step_function, learner, batch, target, config, hardware, ranks, where)
                     position.loss_total += loss
                     position.step += 1
                     state.steps += 1
                     reporter.step(epoch, loss)
-                    if stop.asked:
+                    if ranks.stop_asked(stop):
                         break
                 trained, position.random = time.perf_counter() - began, _random(hardware)
                 _require_finite_weights(network, f"epoch {epoch} step {position.step}")
-            metrics = validate(learner.chosen, task, splits.val, config.fit.batch_size, hardware)
+            metrics = validate(learner.chosen, task, splits.val, config.fit.batch_size, hardware, ranks)
         except DataError:
             # Whoever ends a run may end its workers in the same breath; the last checkpoint stays.
             stop.obey()
             raise
         except Stopped:
             position.seconds = time.perf_counter() - began
-            save_state(run_dir, identity, state, learner)
+            save_state(run_dir, identity, state, learner, ranks)
             raise
         with stop.held_back():
             best = _keep_if_best(state, learner.chosen, epoch, metrics[primary], primary)
@@ -165,11 +175,12 @@ def fit(
             state.epoch, state.position = epoch, EpochPosition()
             state.seconds += seconds
             state.history.append(record)
-            save_state(run_dir, identity, state, learner)
+            save_state(run_dir, identity, state, learner, ranks)
             reporter.epoch(record, best=best)
 
     best_network = copy.deepcopy(network).to("cpu")
     best_network.load_state_dict(state.best_weights)
+    plain_norms(best_network)
     training = TrainingRecord(
         parameters=trainable_parameters(network),
         steps=state.steps,
@@ -178,9 +189,51 @@ def fit(
         history=tuple(state.history),
         seconds=state.seconds,
         resumed_at=tuple(state.resumed_at),
-        byte_reproducible=hardware.device == "cpu" and config.fit.deterministic,
+        byte_reproducible=hardware.device == "cpu" and config.fit.deterministic and ranks.alone,
     )
     return FitResult(best_network.eval(), training)
+
+
+def _require_one_run(ranks: Ranks, config: TaskConfig, task: Task, identity: dict[str, Any]) -> None:
+    """Refuse processes that cannot share this run: other data or versions, no sample, no way to merge."""
+    if ranks.alone:
+        return
+    first, *others = ranks.gather(identity)
+    differing = [text for other in others for text in config_differences(first, other, {})]
+    for thing, expected, wrong, next_step in (
+        (
+            "the processes of the run",
+            "one config, data set and version",
+            "; ".join(differing),
+            "give all the same",
+        ),
+        (
+            "fit.batch_size",
+            f"at least {ranks.size}, one sample for each process",
+            str(config.fit.batch_size) if config.fit.batch_size < ranks.size else "",
+            "raise it or start fewer processes",
+        ),
+        (
+            "the task's metric",
+            "a method merge for a run of several processes",
+            "" if hasattr(task.metric(), "merge") else "none",
+            "add it, see docs/ai/scaling.md, or train in one process",
+        ),
+    ):
+        if wrong:
+            raise ConfigError(thing, expected=expected, found=wrong, next_step=next_step)
+
+
+def _begin_random(seed: int, epoch: int, position: EpochPosition, ranks: Ranks) -> None:
+    """Let dropout and the like follow (seed, epoch), so that a resumed epoch repeats them."""
+    torch.manual_seed(seed * 1_000_003 + epoch)
+    for restore, state in zip((torch.set_rng_state, torch.cuda.set_rng_state), position.random, strict=False):
+        restore(state)
+    if not ranks.leads:
+        # A following process must not repeat the leading one's draws. The trailing constant keeps
+        # this stream apart from those of the samples and of their order.
+        draws = np.random.default_rng((seed, epoch, position.step, ranks.rank, 2))
+        torch.manual_seed(int(draws.integers(2**63)))
 
 
 def _random(hardware: Hardware) -> list[Tensor]:
@@ -188,13 +241,10 @@ def _random(hardware: Hardware) -> list[Tensor]:
     return [torch.get_rng_state()] + ([torch.cuda.get_rng_state()] if hardware.device == "cuda" else [])
 
 
-def _set_random(states: list[Tensor]) -> None:
-    for restore, state in zip((torch.set_rng_state, torch.cuda.set_rng_state), states, strict=False):
-        restore(state)
-
-
-def _learner(network: nn.Module, config: TaskConfig, hardware: Hardware) -> Learner:
-    """The network where and as the hardware wants it, with its optimiser and average."""
+def _learner(network: nn.Module, config: TaskConfig, hardware: Hardware, ranks: Ranks) -> Learner:
+    """The network where and as hardware and processes want it, with its optimiser and average."""
+    if not ranks.alone:
+        synced_norms(network)
     if hardware.device == "cpu":
         keep_freed_memory()
     network = network.to(hardware.device)
@@ -228,6 +278,7 @@ def _step(
     target: Tensor,
     config: TaskConfig,
     hardware: Hardware,
+    ranks: Ranks,
     where: str,
 ) -> float:
     target = target.to(hardware.device, non_blocking=True)
@@ -236,7 +287,13 @@ def _step(
             output = step_function(hardware.place(batch))
         loss = task.loss(output.float(), target)
         learner.optimiser.zero_grad(set_to_none=True)
+        if not ranks.alone:
+            # A mean over this process's part; gradients are averaged over the processes, so that
+            # parts of different sizes weigh as their samples do in the one mean over the batch.
+            loss = loss * (len(batch) * ranks.size / config.fit.batch_size)
         loss.backward()  # type: ignore[no-untyped-call]
+        if not ranks.alone:
+            loss = ranks.sum(loss.detach()) / ranks.size
     except RuntimeError as error:
         if "deterministic" not in str(error):
             raise

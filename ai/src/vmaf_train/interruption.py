@@ -38,6 +38,15 @@ class StopRequest:
         """Whether a stop waits for the end of the block that holds it back."""
         return self._signal is not None
 
+    @property
+    def number(self) -> int:
+        """The signal that asked for it; 0 where none did."""
+        return self._signal or 0
+
+    def join(self, number: int) -> None:
+        """Take over, in a block that holds a stop back, one that another process of the run was asked for."""
+        self._signal = signal.Signals(number)
+
     @contextmanager
     def held_back(self) -> Iterator[None]:
         """Hold a stop back until the end of the block, where it is obeyed unless another error leaves it.

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from vmaf_train.errors import DataError, VmafTrainError
 from vmaf_train.interruption import leave_interrupts_to_parent
+from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.task import Samples
 
 __all__ = ["BatchLoader", "sample_stream", "telling_dead_workers"]
@@ -96,19 +97,26 @@ def _no_room(found: str) -> DataError:
 class _Order(Sampler[list[Draw]]):
     """Lists of draws; epoch and first batch are set from outside, so that worker processes can persist."""
 
-    def __init__(self, count: int, batch_size: int, seed: int, *, shuffle: bool) -> None:
+    def __init__(self, count: int, batch_size: int, seed: int, ranks: Ranks, *, shuffle: bool) -> None:
         self.count, self.batch_size, self.seed, self.shuffle = count, batch_size, seed, shuffle
+        self.ranks = ranks
         self.epoch = VALIDATION_EPOCH
         self.first = 0
 
     def __len__(self) -> int:
-        whole, rest = divmod(self.count, self.batch_size)
-        return whole + (1 if rest and not self.shuffle else 0)
+        if not self.shuffle:
+            return (len(self.ranks.share(self.count)) + self.batch_size - 1) // self.batch_size
+        return self.count // self.batch_size
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        order = _epoch_order(self.seed, self.epoch, self.count) if self.shuffle else list(range(self.count))
+        if not self.shuffle:
+            order: Sequence[int] = self.ranks.share(self.count)
+            part = range(self.batch_size)
+        else:
+            order = _epoch_order(self.seed, self.epoch, self.count)
+            part = self.ranks.share(self.batch_size)
         for start in range(self.first * self.batch_size, len(self) * self.batch_size, self.batch_size):
-            yield [(self.epoch, item) for item in order[start : start + self.batch_size]]
+            yield [(self.epoch, item) for item in order[start + part.start : start + part.stop]]
 
 
 class BatchLoader:
@@ -122,6 +130,8 @@ class BatchLoader:
         train: whether to shuffle by epoch.
         workers: processes that prepare batches; the batches are the same for any number.
         pin: whether to put batches into page-locked memory for a GPU.
+        ranks: the run's processes. In training each yields its part of every batch, in validation
+            whole batches of its part of the samples.
     """
 
     def __init__(
@@ -133,8 +143,9 @@ class BatchLoader:
         train: bool,
         workers: int = 0,
         pin: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self._order = _Order(len(samples), batch_size, seed, shuffle=train)
+        self._order = _Order(len(samples), batch_size, seed, ranks, shuffle=train)
         self._loader = DataLoader(
             cast("Dataset[tuple[Tensor, Tensor] | _Fault]", _Reader(samples, seed)),
             sampler=self._order,

@@ -29,9 +29,11 @@ from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
 from vmaf_train.onnx_export import check_parity, export_onnx, record_export
 from vmaf_train.op_allowlist import load_allowlist
 from vmaf_train.publish import check_can_publish, publish_failure, publish_model
+from vmaf_train.ranks import ALONE, Ranks, joined
 from vmaf_train.registry import ModelEntry
 from vmaf_train.report import Reporter, SilentReporter, closing_reporter
 from vmaf_train.reproducer import reproducer_command
+from vmaf_train.run_paths import require_data_folders
 from vmaf_train.run_record import (
     DataRecord,
     ExportRecord,
@@ -43,7 +45,7 @@ from vmaf_train.run_record import (
 from vmaf_train.task import DataSplits, ExportSpec, Task, TaskPlugin
 from vmaf_train.validation import validate
 
-__all__ = ["RunPaths", "run"]
+__all__ = ["RunPaths", "follow", "run"]
 
 _PREVIEWED = 16
 _REAL_PROBES = 4
@@ -98,10 +100,14 @@ def run(
         with reproducible_arithmetic(hardware, deterministic=config.fit.deterministic):
             preflight(plugin, task, config, paths, replace=replace, resume=resume)
             with owned_run_dir(paths.run_dir, config, resume=resume):
-                splits = load_data(task, config, say)
-                fitted = train(task, config, splits, hardware, paths.run_dir, say, stop, resume=resume)
+                with joined(hardware.device) as ranks:
+                    splits = load_data(task, config, say)
+                    ranks.wait()
+                    fitted = train(
+                        task, config, splits, hardware, paths.run_dir, say, stop, ranks, resume=resume
+                    )
                 gate = prove_quality(task, config, splits, fitted, hardware)
-                record = describe(plugin, task, config, splits, fitted, gate, hardware)
+                record = describe(plugin, task, config, splits, fitted, gate, hardware, ranks.size)
                 draw(task, splits, fitted, record, paths.run_dir)
                 if gate.applied and not gate.passed:
                     raise refuse(record, paths)
@@ -118,6 +124,29 @@ def run(
                     figures=_page_figures(record, ""),
                 )
     return record
+
+
+def follow(plugin: TaskPlugin[Any], config: TaskConfig, *, resume: bool = False) -> None:
+    """Take part in training as a process that torchrun started beside the one that calls :func:`run`.
+
+    Writes nothing and says nothing unless it fails first; its memory and arithmetic are all it gives.
+
+    Raises:
+        SystemExit: this process or another one failed; it was said by one of them.
+        Stopped: SIGINT or SIGTERM came.
+    """
+    with stop_signals() as stop:
+        task = plugin.create(config)
+        hardware = choose_hardware(config.fit)
+        with (
+            reproducible_arithmetic(hardware, deterministic=config.fit.deterministic),
+            joined(hardware.device) as ranks,
+        ):
+            require_data_folders(config)
+            ranks.wait()  # the leading process decodes first, so that the others find it done
+            say = SilentReporter()
+            splits = load_data(task, config, say)
+            train(task, config, splits, hardware, Path(), say, stop, ranks, resume=resume)
 
 
 def preflight(
@@ -231,6 +260,7 @@ def train(
     run_dir: Path,
     say: Reporter,
     stop: StopRequest,
+    ranks: Ranks = ALONE,
     *,
     resume: bool,
 ) -> FitResult:
@@ -252,7 +282,7 @@ def train(
         f"fit: {hardware.device}, {hardware.precision}, {hardware.threads} threads, "
         f"{config.fit.epochs} epochs of batch {config.fit.batch_size}"
     )
-    return fit(task, config, splits, network, hardware, run_dir, say, resume=resume, stop=stop)
+    return fit(task, config, splits, network, hardware, run_dir, say, resume=resume, stop=stop, ranks=ranks)
 
 
 def prove_quality(
@@ -283,6 +313,7 @@ def describe(
     fitted: FitResult,
     gate: GateRecord,
     hardware: Hardware,
+    processes: int,
 ) -> RunRecord:
     """Return the run's record, as yet without a file."""
     provenance: DataRecord | None = splits.provenance if splits is not None else None
@@ -296,7 +327,7 @@ def describe(
         config_digest=config_digest(config),
         reproducer=reproducer_command(plugin, config),
         finished=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        environment=environment_record(hardware),
+        environment=environment_record(hardware, processes),
         data=provenance,
         training=fitted.record,
         gate=gate,

@@ -19,6 +19,7 @@ __all__ = [
     "choose_sweep_dir",
     "default_config",
     "default_output_dirs",
+    "follows",
     "require_data_folders",
     "stopped_line",
 ]
@@ -76,6 +77,11 @@ def require_data_folders(config: TaskConfig) -> None:
                 found="a file" if root.exists() else "nothing there",
                 next_step="correct --data",
             )
+
+
+def follows() -> bool:
+    """Return whether torchrun started this process beside one that leads."""
+    return int(os.environ.get("RANK", "0")) > 0
 
 
 def stopped_line(stop: Stopped, words: Sequence[str], run_dir: Path | None, option: str = "--run-dir") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 
 from vmaf_train.discovery import load_task
-from vmaf_train.errors import GateError, VmafTrainError
+from vmaf_train.errors import ConfigError, GateError, VmafTrainError
 from vmaf_train.interruption import Stopped
 from vmaf_train.run_paths import choose_sweep_dir, default_config, require_data_folders, stopped_line
 from vmaf_train.sweep_plan import SweepPlan, plan_sweep
@@ -43,6 +44,13 @@ def sweep(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
 ) -> None:
     """Try every combination of the values given, all else held fixed, and tell which is best."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "vmaf-train sweep",
+            expected="one process",
+            found="several, started by torchrun",
+            next_step="start it without torchrun, or run one config by torchrun",
+        )
     plugin = load_task(task)
     changes: dict[str, Any] = {} if data is None else {"data.root": data}
     if not configs:

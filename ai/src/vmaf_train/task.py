@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from vmaf_train.config import TaskConfig
 from vmaf_train.run_record import CardText, DataRecord, ModelKind
@@ -24,6 +24,7 @@ __all__ = [
     "BatchStreams",
     "DataSplits",
     "ExportSpec",
+    "MergingMetric",
     "Metric",
     "Panels",
     "Samples",
@@ -87,6 +88,14 @@ class Metric(Protocol):
 
     def compute(self) -> Mapping[str, float]:
         """Return the metrics over everything added; NaN where there is nothing to measure."""
+        ...
+
+
+class MergingMetric(Metric, Protocol):
+    """A metric that can also be measured by several processes; needed for those runs alone."""
+
+    def merge(self, other: Any) -> None:
+        """Add all that ``other``, an accumulator of the same kind, has seen, after what this one has."""
         ...
 
 

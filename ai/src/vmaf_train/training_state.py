@@ -17,6 +17,7 @@ from vmaf_train.checkpoint import latest_checkpoint, load_checkpoint, save_check
 from vmaf_train.config import TaskConfig, config_differences, default_values, recorded_config
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import write_atomic
+from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.run_record import EpochRecord
 from vmaf_train.task import DataSplits, Task
 
@@ -92,12 +93,18 @@ def run_identity(config: TaskConfig, splits: DataSplits, task: Task, loop_revisi
     }
 
 
-def save_state(run_dir: Path, identity: Mapping[str, Any], state: TrainingState, learner: Learner) -> None:
+def save_state(
+    run_dir: Path, identity: Mapping[str, Any], state: TrainingState, learner: Learner, ranks: Ranks = ALONE
+) -> None:
     """Write a checkpoint, and a line of ``metrics.jsonl`` for each whole epoch, into the run folder.
+
+    Only the leading process writes: the others hold the same.
 
     Raises:
         PublishError: the folder cannot be written; earlier checkpoints stay as they are.
     """
+    if not ranks.leads:
+        return
     position = state.position
     values = {
         "identity": json.dumps(identity, allow_nan=False),
@@ -124,19 +131,24 @@ def save_state(run_dir: Path, identity: Mapping[str, Any], state: TrainingState,
 
 
 def restore_state(
-    run_dir: Path, identity: Mapping[str, Any], config: TaskConfig, learner: Learner
+    run_dir: Path,
+    identity: Mapping[str, Any],
+    config: TaskConfig,
+    learner: Learner,
+    ranks: Ranks = ALONE,
 ) -> TrainingState:
     """Put the newest checkpoint of ``run_dir`` into ``learner`` and return the state beside it.
 
+    The leading process reads it for all; their number need not be that of the run before.
     Without a checkpoint nothing changes, and the state is that of a new run.
 
     Raises:
         ConfigError: the checkpoint is damaged, or of another config, data or code.
     """
-    path = latest_checkpoint(run_dir / "checkpoints")
+    found = latest_checkpoint(run_dir / "checkpoints") if ranks.leads else None
+    path, values = ranks.broadcast((found, load_checkpoint(found) if found is not None else {}))
     if path is None:
         return TrainingState()
-    values = load_checkpoint(path)
     try:
         recorded = json.loads(values["identity"])
         differences = config_differences(recorded, identity, {"config": default_values(type(config))})

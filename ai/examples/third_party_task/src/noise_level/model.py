@@ -47,6 +47,11 @@ class NoiseMetric:
         self._found.append(torch.sigmoid(output).mean(dim=(1, 2, 3)).double().cpu())
         self._truth.append(target.mean(dim=(1, 2, 3)).double().cpu())
 
+    def merge(self, other: NoiseMetric) -> None:
+        """Add the frames of ``other`` after these; needed by a run of several processes alone."""
+        self._found += other._found
+        self._truth += other._truth
+
     def compute(self) -> dict[str, float]:
         """Return both figures; NaN where there is nothing to measure."""
         if not self._truth:

@@ -43,6 +43,12 @@ class SaliencyMetric:
         hard = target[:, 1, 0, 0] > 0.5 if self.hard_slice else torch.zeros(len(target), dtype=torch.bool)
         self._hard.append(hard.cpu())
 
+    def merge(self, other: SaliencyMetric) -> None:
+        """Add the images of ``other`` after these."""
+        self._iou += other._iou
+        self._mae += other._mae
+        self._hard += other._hard
+
     def compute(self) -> dict[str, float]:
         """Return ``iou`` and ``mae``, with a hard slice also ``hard_iou``; NaN over no image."""
         hard = torch.cat(self._hard) if self._hard else torch.zeros(0, dtype=torch.bool)
