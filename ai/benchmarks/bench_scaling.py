@@ -1,6 +1,7 @@
 """Peak memory and time of a run as functions of pairs, crop and batch; each point in its own process.
 
     python ai/benchmarks/bench_scaling.py [--pairs 2000 20000] [--write docs/ai/scaling.json]
+    python ai/benchmarks/bench_scaling.py --page docs/ai/scaling.json docs/ai/scaling.md
 
 Pairs: a corpus of tiny made pictures is found, inspected, decoded and read once over, batch by
 batch, as an epoch does. The pictures are tiny so that what grows is what the framework holds per
@@ -39,6 +40,8 @@ from vmaf_train.tasks.saliency_student.task import SaliencyTask
 SIDE = 8
 CROPS = (128, 256)
 BATCHES = (8, 16, 32)
+BEGIN = "<!-- figures: made by bench_scaling.py -->\n"
+END = "<!-- end of figures -->\n"
 
 
 def encoded(mode: str, seed: int) -> bytes:
@@ -132,6 +135,63 @@ def over_steps(crop: int, batch: int) -> dict[str, float]:
     }
 
 
+def fitted(xs: list[float], ys: list[float]) -> tuple[float, float]:
+    """Return intercept and slope of the line through the points, by least squares."""
+    slope, intercept = np.polyfit(xs, ys, 1)
+    return float(intercept), float(slope)
+
+
+def tables(figures: dict[str, Any]) -> str:
+    """Return the figures as the Markdown that docs/ai/scaling.md holds between its two markers."""
+    environment, pairs, steps = figures["environment"], figures["pairs"], figures["steps"]
+    first, last = pairs[0], pairs[-1]
+    more = last["pairs"] - first["pairs"]
+
+    def grown(key: str) -> float:
+        return float((last[key] - last["base_bytes"] - first[key] + first["base_bytes"]) / more)
+
+    slower = (last["load_cpu_seconds"] - first["load_cpu_seconds"]) / more
+    area = [row["batch"] * row["crop"] ** 2 for row in steps]
+    base, slope = fitted(area, [row["peak_bytes"] for row in steps])
+    _, pace = fitted(area, [row["step_cpu_seconds"] for row in steps])
+    lines = [
+        f"Measured by `ai/benchmarks/bench_scaling.py` on {environment['processor']}, one thread, "
+        f"torch {environment['torch']}.",
+        "",
+        "| pairs | process before | peak while loading | peak over an epoch of reading | CPU time to load |",
+        "|---:|---:|---:|---:|---:|",
+        *(
+            f"| {row['pairs']:,} | {row['base_bytes'] / 1e6:.0f} MB | {row['load_peak_bytes'] / 1e6:.0f} MB "
+            f"| {row['epoch_peak_bytes'] / 1e6:.0f} MB | {row['load_cpu_seconds']:.0f} s |"
+            for row in pairs
+        ),
+        "",
+        f"From the first row to the last a further pair costs {grown('load_peak_bytes'):,.0f} bytes while "
+        f"it is loaded and {grown('epoch_peak_bytes'):,.0f} bytes at the peak of training, and "
+        f"{slower * 1e3:.1f} ms to load for the first time.",
+        "",
+        "| crop | batch | peak | CPU time of a step |",
+        "|---:|---:|---:|---:|",
+        *(
+            f"| {row['crop']} | {row['batch']} | {row['peak_bytes'] / 1e6:,.0f} MB "
+            f"| {row['step_cpu_seconds']:.2f} s |"
+            for row in steps
+        ),
+        "",
+        f"A line through these: {base / 1e6:.0f} MB and {slope:.0f} bytes for each pixel of batch x crop x "
+        f"crop, and {pace * 1e9:.0f} ns of CPU time for each such pixel and step.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write_page(figures: Path, page: Path) -> None:
+    """Put the tables of ``figures`` between the markers of ``page``."""
+    head, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    text = tables(json.loads(figures.read_text(encoding="utf-8")))
+    page.write_text(f"{head}{BEGIN}{text}{END}{tail}", encoding="utf-8")
+
+
 def in_own_process(work: Any, *arguments: Any) -> Any:
     """Return ``work(*arguments)`` from a fresh process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
@@ -144,7 +204,13 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, nargs="*", default=[2_000, 20_000])
     parser.add_argument("--scratch", type=Path, help="where the made pictures go for a while")
     parser.add_argument("--write", type=Path, help="a JSON file for the figures")
+    parser.add_argument(
+        "--page", type=Path, nargs=2, help="measure nothing; put a JSON file's figures on a page"
+    )
     options = parser.parse_args()
+    if options.page is not None:
+        write_page(*options.page)
+        return
     pairs, steps = [], []
     for count in options.pairs:
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:

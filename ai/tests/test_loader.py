@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vmaf_train.errors import DataError
 from vmaf_train.loader import VALIDATION_EPOCH, BatchLoader, sample_stream, telling_dead_workers
+from vmaf_train.ranks import Ranks
 from vmaf_train.task import BatchStreams
 
 
@@ -136,3 +137,26 @@ def test_a_lack_of_shared_memory_is_told_where_it_is_found(monkeypatch: pytest.M
     loader = BatchLoader(Recorder(6), 2, 0, train=False)
     with pytest.raises(DataError, match=r"in /dev/shm, found unable .*; enlarge it or lower fit.workers"):
         next(loader.epoch(VALIDATION_EPOCH))
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_the_processes_of_a_run_draw_together_the_batches_of_one(size: int) -> None:
+    whole = list(BatchLoader(Recorder(17), 5, seed=3, train=True).epoch(2))
+    loaders = [
+        BatchLoader(Recorder(17), 5, seed=3, train=True, ranks=Ranks(rank, size)) for rank in range(size)
+    ]
+    parts = zip(*(loader.epoch(2) for loader in loaders), strict=True)
+    for (batch, items), pieces in zip(whole, parts, strict=True):
+        assert torch.equal(torch.cat([piece[0] for piece in pieces]), batch)
+        assert torch.equal(torch.cat([piece[1] for piece in pieces]), items)
+
+
+@pytest.mark.parametrize("count", [1, 7, 9])
+def test_the_processes_of_a_run_validate_each_sample_once_and_in_order(count: int) -> None:
+    seen = [
+        int(item)
+        for rank in range(3)
+        for _, items in BatchLoader(Recorder(count), 2, seed=0, train=False, ranks=Ranks(rank, 3)).epoch(0)
+        for item in items
+    ]
+    assert seen == list(range(count))

@@ -178,9 +178,6 @@ def fit(
             save_state(run_dir, identity, state, learner, ranks)
             reporter.epoch(record, best=best)
 
-    best_network = copy.deepcopy(network).to("cpu")
-    best_network.load_state_dict(state.best_weights)
-    plain_norms(best_network)
     training = TrainingRecord(
         parameters=trainable_parameters(network),
         steps=state.steps,
@@ -191,7 +188,15 @@ def fit(
         resumed_at=tuple(state.resumed_at),
         byte_reproducible=hardware.device == "cpu" and config.fit.deterministic and ranks.alone,
     )
-    return FitResult(best_network.eval(), training)
+    return FitResult(_best_network(network, state), training)
+
+
+def _best_network(network: nn.Module, state: TrainingState) -> nn.Module:
+    """A copy on the CPU in eval mode with the best weights, and with none of what joins processes."""
+    best = copy.deepcopy(network).to("cpu")
+    best.load_state_dict(state.best_weights)
+    plain_norms(best)
+    return best.eval()
 
 
 def _require_one_run(ranks: Ranks, config: TaskConfig, task: Task, identity: dict[str, Any]) -> None:

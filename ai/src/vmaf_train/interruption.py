@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["StopRequest", "Stopped", "leave_interrupts_to_parent", "stop_signals"]
+__all__ = ["StopRequest", "Stopped", "ignore_stop_signals", "leave_interrupts_to_parent", "stop_signals"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -104,6 +105,13 @@ def stop_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def ignore_stop_signals() -> None:
+    """Let no signal cut short what this process does before it ends by itself."""
+    with contextlib.suppress(ValueError):  # not the main thread, which alone is interrupted
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def leave_interrupts_to_parent(*_: object) -> None:

@@ -63,7 +63,7 @@ class Ranks:
 
     def parallel(self, network: nn.Module) -> nn.Module:
         """Return ``network`` with the same weights everywhere and gradients averaged over the processes."""
-        return network if self.alone else DistributedDataParallel(network, broadcast_buffers=False)
+        return network if self.alone else DistributedDataParallel(network)
 
     def sum(self, value: Tensor) -> Tensor:
         """Return the sum of ``value`` over the processes."""
