@@ -27,6 +27,7 @@ from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.hardware import choose_hardware, keep_freed_memory
 from vmaf_train.loader import BatchLoader
 from vmaf_train.pairs import find_pairs
+from vmaf_train.ranks import ALONE
 from vmaf_train.tasks.saliency_student.config import SaliencyConfig
 from vmaf_train.tasks.saliency_student.corpus import EmbeddedPairs
 from vmaf_train.tasks.saliency_student.data import load_splits
@@ -105,7 +106,7 @@ def our_rate(config: SaliencyConfig, steps: int) -> float:
         for batch, target in loader.epoch(epoch):
             if done == 2:
                 began = time.perf_counter()
-            _step(task, step_function, learner, batch, target, config, hardware, "bench")
+            _step(task, step_function, learner, batch, target, config, hardware, ALONE, "bench")
             done += 1
             if done == steps + 2:
                 return steps * config.fit.batch_size / (time.perf_counter() - began)
