@@ -259,13 +259,28 @@ def _die_before_change(number: int) -> None:
     sys.addaudithook(count)
 
 
-def python(code: str, *arguments: object, paths: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
-    """Run ``code`` in a fresh interpreter in which every warning is an error."""
+def python(
+    code: str,
+    *arguments: object,
+    paths: tuple[Path, ...] = (),
+    below: tuple[str, ...] = (),
+    seconds: float | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run ``code`` in a fresh interpreter in which every warning is an error.
+
+    Args:
+        code: what to run.
+        arguments: its ``sys.argv[1:]``.
+        paths: further folders to import from.
+        below: a command that starts the interpreter, with its arguments.
+        seconds: it may take no longer.
+    """
     places = [str(Path(__file__).parent), *map(str, paths), os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
+        [*below, sys.executable, "-W", "error", "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
+        timeout=seconds,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
     )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -12,6 +13,7 @@ from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import (
     clear_unfinished,
     dump_json,
+    link_atomic,
     require_writable,
     resource,
     sha256_bytes,
@@ -58,6 +60,30 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     with pytest.raises(PublishError, match=r"registry\.json.*No space left"):
         write_atomic(path, "new")
     assert [(entry.name, entry.read_text()) for entry in tmp_path.iterdir()] == [("registry.json", "old")]
+
+
+def test_a_file_is_at_two_places_and_the_old_one_there_is_replaced(tmp_path: Path) -> None:
+    source, path = tmp_path / "source", tmp_path / "path"
+    source.write_bytes(b"new")
+    path.write_bytes(b"old")
+    for _ in range(2):  # the second time they are one file already
+        link_atomic(source, path)
+        assert path.read_bytes() == b"new"
+        assert path.stat().st_ino == source.stat().st_ino
+        assert {entry.name for entry in tmp_path.iterdir()} == {"source", "path"}
+
+
+def test_where_there_are_no_hard_links_the_bytes_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "no hard links")
+
+    monkeypatch.setattr(os, "link", refused)
+    (tmp_path / "source").write_bytes(b"new")
+    link_atomic(tmp_path / "source", tmp_path / "folder" / "path")
+    assert (tmp_path / "folder" / "path").read_bytes() == b"new"
+    assert [entry.name for entry in (tmp_path / "folder").iterdir()] == ["path"]
 
 
 def test_a_folder_that_is_a_file_is_a_publish_error(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from toy import ToyConfig, ToyNet, ToySamples, ToyTask, fit_toy, metrics, weights
+from toy import Agreement, ToyConfig, ToyNet, ToySamples, ToyTask, fit_toy, metrics, weights
 from vmaf_train.config import OptimiserConfig, ScheduleConfig, load_config
 from vmaf_train.errors import ConfigError, DivergenceError
 from vmaf_train.fit import learning_rate
@@ -59,6 +59,28 @@ def test_a_nan_output_makes_every_validation_metric_nan() -> None:
 
     measured = validate(Nan(), ToyTask(ToyConfig()), ToySamples(5), 2, CPU)
     assert math.isnan(measured["agreement"])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_metric_that_is_no_number_stops_the_run_at_its_epoch_and_keeps_the_one_before(
+    tmp_path: Path, value: float
+) -> None:
+    measured: list[float] = []
+
+    class Lost(Agreement):
+        def compute(self) -> dict[str, float]:
+            measured.append(value if measured else 0.5)
+            return {"agreement": measured[-1]}
+
+    class LostTask(ToyTask):
+        def metric(self) -> Agreement:
+            return Lost()
+
+    with pytest.raises(
+        DivergenceError, match=f"epoch 2 validation: expected a finite agreement, found {value}"
+    ):
+        fit_toy(tmp_path, "fit.epochs=3", task=LostTask(load_config(ToyConfig, None, ("fit.epochs=3",))))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["epoch_000001.pt"]
 
 
 def test_validation_counts_each_sample_once_whatever_the_batch_size() -> None:

@@ -106,6 +106,14 @@ class Failing(Recorder):
         return batch
 
 
+@dataclass(frozen=True)
+class Large(Recorder):
+    """Batches of more than a megabyte for a child of `test_full_disk.py`."""
+
+    def batch(self, items: Sequence[int], streams: BatchStreams) -> tuple[Tensor, Tensor]:
+        return torch.zeros(len(items), 3, 256, 256), torch.tensor(list(items))
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_file_that_vanishes_is_told_by_its_name_from_a_worker_too(workers: int) -> None:
     loader = BatchLoader(Failing(6), 2, 0, train=False, workers=workers)

@@ -7,15 +7,27 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import onnx
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from toy import Agreement, ToyConfig, ToyNet, ToySamples, ToyTask, toy_plugin
+from records import tiny_model
+from toy import TOY_SPEC, Agreement, ToyConfig, ToyNet, ToySamples, ToyTask, toy_plugin
 from vmaf_train import pipeline
-from vmaf_train.config import load_config
-from vmaf_train.errors import ConfigError, DataError, DivergenceError, GateError, PublishError, VmafTrainError
+from vmaf_train.config import ExportConfig, load_config
+from vmaf_train.errors import (
+    ConfigError,
+    ContractError,
+    DataError,
+    DivergenceError,
+    GateError,
+    PublishError,
+    VmafTrainError,
+)
 from vmaf_train.files import sha256_file
+from vmaf_train.onnx_export import ExportedModel, check_contract
 from vmaf_train.pipeline import RunPaths, owned_run_dir, run
 from vmaf_train.registry import load_registry, load_sidecar
 from vmaf_train.run_record import RunRecord
@@ -134,6 +146,38 @@ def test_a_net_that_is_nan_in_inference_publishes_nothing(tmp_path: Path) -> Non
     with pytest.raises(VmafTrainError):
         run_toy(tmp_path, plugin=toy_plugin(network=NanAfterTraining))
     assert contents(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("factor", "found"),
+    [(1.001, r"at most 1e-05 between PyTorch and ONNX Runtime"), (math.nan, "finite values from 0 to 1")],
+)
+def test_a_file_that_is_not_the_trained_net_is_not_published_and_the_line_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factor: float, found: str
+) -> None:
+    def exported(network: nn.Module, *_: object) -> ExportedModel:
+        model = onnx.load_model_from_string(tiny_model())
+        exact = 1.0 if "trained" not in trained else factor
+        for tensor, weight in zip(model.graph.initializer, network.state_dict().values(), strict=True):
+            tensor.CopyFrom(onnx.numpy_helper.from_array(weight.numpy() * np.float32(exact), tensor.name))
+        data = model.SerializeToString()
+        return ExportedModel(data, check_contract(data, TOY_SPEC, ExportConfig()))
+
+    def proved(*arguments: Any) -> Any:
+        trained.add("trained")
+        return real(*arguments)
+
+    trained: set[str] = set()
+    real = pipeline.prove_quality
+    monkeypatch.setattr(pipeline, "export_onnx", exported)
+    monkeypatch.setattr(pipeline, "prove_quality", proved)
+    with pytest.raises(
+        ContractError, match=rf"the ONNX file at \d+x\d+ on \w+ values: expected {found}"
+    ) as end:
+        run_toy(tmp_path, "gate.min_value=0", plugin=toy_plugin(network=lambda: nn.Conv2d(3, 1, 1)))
+    assert end.value.exit_code == 1
+    assert contents(tmp_path) == {}
+    assert not (tmp_path / "run1" / "model.onnx").exists()
 
 
 def test_a_diverged_run_publishes_nothing(tmp_path: Path) -> None:

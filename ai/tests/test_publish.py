@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import shutil
 from collections.abc import Callable
@@ -197,29 +198,31 @@ class Stopped(BaseException):
 def test_stopped_at_any_write_the_model_is_whole_or_absent_after_the_next_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finish: str, after: bool
 ) -> None:
-    write = staging.__dict__["write_atomic"]
+    writers = {name: staging.__dict__[name] for name in ("write_atomic", "link_atomic")}
     for point in range(1, 100):
         folders = Folders(tmp_path / f"{point}")
         folders.publish("other", 7)
         before, left = folders.held(), point
 
-        def stopping(path: Path, data: bytes | str) -> None:
+        def stopping(write: Callable[..., None], *arguments: object) -> None:
             nonlocal left
             left -= 1
             if left == 0 and not after:
                 raise Stopped
-            write(path, data)
+            write(*arguments)
             if left == 0:
                 raise Stopped
 
-        monkeypatch.setattr(staging, "write_atomic", stopping)
+        for name, write in writers.items():
+            monkeypatch.setattr(staging, name, functools.partial(stopping, write))
         try:
             folders.publish()
         except Stopped:
             stopped = True
         else:
             stopped = False
-        monkeypatch.setattr(staging, "write_atomic", write)
+        for name, write in writers.items():
+            monkeypatch.setattr(staging, name, write)
         if finish == "publish":
             folders.publish("other", 7)
         elif finish == "card":

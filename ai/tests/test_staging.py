@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from vmaf_train import staging
 from vmaf_train.errors import PublishError
-from vmaf_train.files import write_atomic
+from vmaf_train.files import link_atomic
 from vmaf_train.staging import (
     LOCK_NAME,
     STAGING_NAME,
@@ -58,13 +58,13 @@ def test_files_are_put_in_place_in_their_order(models: Path, monkeypatch: pytest
     docs = models.parent / "docs"
     written: list[str] = []
 
-    def note(path: Path, data: bytes | str) -> None:
+    def note(source: Path, path: Path) -> None:
         written.append(path.name)
-        write_atomic(path, data)
+        link_atomic(source, path)
 
     names = [f"{number}.json" for number in range(12, 0, -1)]
     stage_files(models, docs, {models / name: name.encode() for name in names})
-    monkeypatch.setattr(staging, "write_atomic", note)
+    monkeypatch.setattr(staging, "link_atomic", note)
     finish_staged(models, docs)
     assert written == names
 

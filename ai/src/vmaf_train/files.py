@@ -14,6 +14,7 @@ from vmaf_train.errors import ConfigError, PublishError
 __all__ = [
     "clear_unfinished",
     "dump_json",
+    "link_atomic",
     "require_writable",
     "resource",
     "sha256_bytes",
@@ -73,21 +74,55 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
         temporary = None
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _flush_folder(path.parent)
     except OSError as error:
-        raise PublishError(
-            str(path),
-            expected="a file that can be written",
-            found=error.strerror or str(error),
-            next_step="free the disk or choose a folder that you may write",
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def link_atomic(source: Path, path: Path) -> None:
+    """Put the file ``source`` at ``path`` too, as :func:`write_atomic` would put its bytes.
+
+    Where both lie on one file system that has hard links, this takes no room for the bytes, so
+    that a full disk cannot stop it; elsewhere they are copied.
+
+    Raises:
+        PublishError: the folder cannot be written, or the disk is full. ``path`` is then what it was.
+    """
+    temporary = path.with_name(f".{path.name}.link.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        os.link(source, temporary, follow_symlinks=False)
+    except OSError:
+        write_atomic(path, source.read_bytes())
+        return
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        # Where both are one file already, a rename does nothing and leaves the second name.
+        temporary.unlink(missing_ok=True)
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> PublishError:
+    return PublishError(
+        str(path),
+        expected="a file that can be written",
+        found=error.strerror or str(error),
+        next_step="free the disk or choose a folder that you may write",
+    )
 
 
 def require_writable(option: str, path: Path, *, folder: bool = False) -> None:

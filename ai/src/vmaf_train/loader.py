@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -174,6 +175,7 @@ class BatchLoader:
         """
         self._order.epoch, self._order.first = epoch, first
         try:
+            self._require_semaphores()
             batches = iter(self._loader)
         except OSError as error:
             raise _no_room(error.strerror or str(error)) from error
@@ -181,6 +183,13 @@ class BatchLoader:
             if isinstance(batch, _Fault):
                 raise batch.error
             yield batch
+
+    def _require_semaphores(self) -> None:
+        """Make about as many as torch will: what it leaves half-built prints a page when it is freed."""
+        if workers := self._loader.num_workers:
+            context = multiprocessing.get_context("spawn")
+            made = [context.Lock() for _ in range(8 + 4 * workers)]
+            made.clear()
 
 
 @contextmanager

@@ -12,7 +12,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from vmaf_train.errors import PublishError
-from vmaf_train.files import clear_unfinished, dump_json, sha256_bytes, sha256_file, write_atomic
+from vmaf_train.files import (
+    clear_unfinished,
+    dump_json,
+    link_atomic,
+    sha256_bytes,
+    sha256_file,
+    write_atomic,
+)
 
 __all__ = ["LOCK_NAME", "STAGING_NAME", "finish_interrupted", "finish_staged", "publish_lock", "stage_files"]
 
@@ -67,30 +74,43 @@ def stage_files(
     """
     staging = model_dir / STAGING_NAME
     _remove_staging(staging)
-    # What is staged must be possible to put in place.
-    docs_dir.mkdir(parents=True, exist_ok=True)
+    _require_docs_dir(docs_dir)
+    names = {model_dir: "model", docs_dir: "docs"}
+    listed = []
+    try:
+        for number, (target, data) in enumerate(files.items()):
+            staged = f"{number:02d}"
+            write_atomic(staging / staged, data)
+            listed.append(
+                {
+                    "staged": staged,
+                    "folder": names[target.parent],
+                    "name": target.name,
+                    "sha256": sha256_bytes(data),
+                }
+            )
+        manifest = {"docs": _way(model_dir, docs_dir), "files": listed, "remove": list(remove)}
+        write_atomic(staging / _MANIFEST, dump_json(manifest))
+    except PublishError:
+        # A full disk gets its room back; without a manifest nothing was made.
+        _remove_staging(staging)
+        raise
+
+
+def _require_docs_dir(docs_dir: Path) -> None:
+    """Make the docs folder; what is staged must be possible to put in place."""
+    found = "no right to write it"
+    try:
+        docs_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = error.strerror or str(error)
     if not os.access(docs_dir, os.W_OK | os.X_OK):
         raise PublishError(
             str(docs_dir),
             expected="a folder that can be written",
-            found="no right to write it",
+            found=found,
             next_step="choose another with --docs-dir",
         )
-    names = {model_dir: "model", docs_dir: "docs"}
-    listed = []
-    for number, (target, data) in enumerate(files.items()):
-        staged = f"{number:02d}"
-        write_atomic(staging / staged, data)
-        listed.append(
-            {
-                "staged": staged,
-                "folder": names[target.parent],
-                "name": target.name,
-                "sha256": sha256_bytes(data),
-            }
-        )
-    manifest = {"docs": _way(model_dir, docs_dir), "files": listed, "remove": list(remove)}
-    write_atomic(staging / _MANIFEST, dump_json(manifest))
 
 
 def finish_staged(model_dir: Path, docs_dir: Path) -> bool:
@@ -136,10 +156,11 @@ def finish_staged(model_dir: Path, docs_dir: Path) -> bool:
             found=f"one whose pages go to {os.path.normpath(model_dir / meant)}",
             next_step="run vmaf-train verify with that --docs-dir first",
         )
-    for source, target, digest in moves:
+    # What a full disk can still stop comes first, before any file of the model folder.
+    for source, target, digest in sorted(moves, key=lambda move: move[1].parent == model_dir):
         clear_unfinished(target)
         if target.is_symlink() or not (target.is_file() and sha256_file(target) == digest):
-            write_atomic(target, source.read_bytes())
+            link_atomic(source, target)
     for path in gone:
         path.unlink(missing_ok=True)
     _remove_staging(staging)

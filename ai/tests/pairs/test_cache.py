@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
 import pickle
+import resource
 import shutil
 import subprocess
 import sys
@@ -218,6 +220,45 @@ def test_a_cache_folder_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) 
     (tmp_path / "file").write_text("x")
     with pytest.raises(DataError, match="cache folder"):
         decoded_cache(pairs_at(tmp_path, 1), short_side=16, cache_dir=tmp_path / "file" / "cache")
+
+
+def test_a_file_that_may_not_grow_is_told_and_leaves_no_entry(tmp_path: Path) -> None:
+    pairs, cache = pairs_at(tmp_path / "a", 2), tmp_path / "cache"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(DataError, match=r"cache/[0-9a-f]+: .* found File too large; free the disk"):
+            decoded_cache(pairs, short_side=64, cache_dir=cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not files_below(cache)
+    assert len(decoded_cache(pairs, short_side=64, cache_dir=cache)) == 2
+
+
+def test_a_disk_that_fills_up_takes_a_part_of_a_pair_and_then_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs, real, room = pairs_at(tmp_path / "a", 2), os.pwrite, [10**9]
+
+    def short(descriptor: int, data: memoryview, offset: int) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written = real(descriptor, data[: min(100, room[0])], offset)
+        room[0] -= written
+        return written
+
+    whole = decoded_cache(pairs, short_side=16, cache_dir=tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", short)
+        pieces = decoded_cache(pairs, short_side=16, cache_dir=tmp_path / "pieces", workers=1)
+        for i in range(2):
+            assert np.array_equal(pieces.image(i), whole.image(i))
+            assert np.array_equal(pieces.mask(i), whole.mask(i))
+        # Room for all but the last bytes: the system writes a part and calls that no error.
+        room[0] = sum(whole.image(i).size + whole.mask(i).size for i in range(2)) - 10
+        with pytest.raises(DataError, match="found No space left on device; free the disk"):
+            decoded_cache(pairs, short_side=16, cache_dir=tmp_path / "full", workers=1)
+    assert not files_below(tmp_path / "full")
 
 
 BUILD = """

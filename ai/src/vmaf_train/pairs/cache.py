@@ -159,7 +159,7 @@ def _build(
 
             def put(i: int) -> None:
                 payload = _resized(pairs[i], digests[i], *sizes[i].tolist())
-                os.pwrite(stream.fileno(), payload, int(offsets[i]))
+                _write_at(stream.fileno(), payload, int(offsets[i]))
 
             for done, _ in enumerate(_parallel(put, range(len(pairs)), workers), start=1):
                 if progress is not None:
@@ -171,6 +171,14 @@ def _build(
         building.rename(folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _write_at(descriptor: int, payload: bytes, offset: int) -> None:
+    # The last write that a full disk takes is a short one, and no error.
+    rest = memoryview(payload)
+    while rest:
+        written = os.pwrite(descriptor, rest, offset)
+        rest, offset = rest[written:], offset + written
 
 
 def _check_room(home: Path, needed: int, max_bytes: int) -> None:
