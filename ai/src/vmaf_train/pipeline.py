@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from vmaf_train.config import TaskConfig, config_digest, config_yaml, recorded_config
 from vmaf_train.config_faults import faults_text
-from vmaf_train.errors import ConfigError, GateError, PublishError
+from vmaf_train.errors import ConfigError, GateError
 from vmaf_train.figures import contact_sheet, curves
 from vmaf_train.files import sha256_file, write_atomic
 from vmaf_train.fit import FitResult, fit, trainable_parameters
@@ -33,7 +32,7 @@ from vmaf_train.ranks import ALONE, Ranks, joined
 from vmaf_train.registry import ModelEntry
 from vmaf_train.report import Reporter, SilentReporter, closing_reporter
 from vmaf_train.reproducer import reproducer_command
-from vmaf_train.run_paths import require_data_folders
+from vmaf_train.run_paths import held_run_dir, require_data_folders
 from vmaf_train.run_record import (
     DataRecord,
     ExportRecord,
@@ -209,32 +208,13 @@ def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterato
     # as it is: in place of one that another process holds, a new file could be locked once more.
     if not lock.exists():
         write_atomic(lock, b"")
-    with _acquired(lock):
+    with held_run_dir(lock):
         write_atomic(run_dir / _CONFIG_NAME, config_yaml(config))
         try:
             yield
         except Exception:
             _remove_unused(run_dir, lock, made)
             raise
-
-
-def _acquired(lock: Path) -> contextlib.AbstractContextManager[object]:
-    try:
-        return FileLock(lock).acquire(timeout=0)
-    except Timeout as error:
-        raise ConfigError(
-            str(lock.parent),
-            expected="a run folder that no other process uses",
-            found="a run that goes on there",
-            next_step="wait for it, or choose another --run-dir",
-        ) from error
-    except OSError as error:
-        raise PublishError(
-            str(lock.parent),
-            expected="a run folder that can be written",
-            found=error.strerror or str(error),
-            next_step="make it writable, or choose another --run-dir",
-        ) from error
 
 
 def _remove_unused(run_dir: Path, lock: Path, made: Sequence[Path]) -> None:

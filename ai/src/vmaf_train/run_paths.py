@@ -6,11 +6,14 @@ import os
 import shlex
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from vmaf_train.config import TaskConfig
-from vmaf_train.errors import ConfigError
+from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.interruption import Stopped
 from vmaf_train.task import TaskPlugin
 
@@ -53,6 +56,31 @@ def choose_run_dir(config: TaskConfig, run_dir: Path | None, *, resume: bool) ->
 def choose_sweep_dir(config: TaskConfig, sweep_dir: Path | None, *, resume: bool) -> Path:
     """Return the sweep folder: the named one, else ``build/sweeps/ID/NUMBER``, numbered as runs are."""
     return sweep_dir or _numbered(Path("build") / "sweeps" / config.id, resume=resume)
+
+
+def held_run_dir(lock: Path) -> AbstractContextManager[object]:
+    """Take the lock of a run folder until the end of the block.
+
+    Raises:
+        ConfigError: another process has it.
+        PublishError: the folder cannot be written.
+    """
+    try:
+        return FileLock(lock).acquire(timeout=0)
+    except Timeout as error:
+        raise ConfigError(
+            str(lock.parent),
+            expected="a run folder that no other process uses",
+            found="a run that goes on there",
+            next_step="wait for it, or choose another --run-dir",
+        ) from error
+    except OSError as error:
+        raise PublishError(
+            str(lock.parent),
+            expected="a run folder that can be written",
+            found=error.strerror or str(error),
+            next_step="make it writable, or choose another --run-dir",
+        ) from error
 
 
 def _numbered(home: Path, *, resume: bool) -> Path:
