@@ -23,7 +23,8 @@ setup: $(STAMP) ## make the virtual environment with everything pinned
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or newer is needed, this is " + sys.version'
-	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)  # another python3 over a standing one would mix the two
+# A second python3 over a standing environment would mix the two, so it is made once.
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 

@@ -43,7 +43,7 @@ def curves(history: Sequence[EpochRecord], title: str, *, form: str) -> bytes:
         if not any(value < 0 for line in lines for value in line):
             right.set_ylim(bottom=0.0)
         if names:
-            right.legend(frameon=False)
+            right.legend(frameon=False, loc="center right")
         for axes in (left, right):
             axes.xaxis.get_major_locator().set_params(integer=True)
         figure.suptitle(title)
@@ -69,7 +69,7 @@ def trial_curves(trials: Mapping[str, Sequence[EpochRecord]], metric: str, *, fo
         left.set(title="training loss", xlabel="epoch")
         right.set(title=f"validation {metric}", xlabel="epoch")
         if len(trials) <= _NAMED_LINES:
-            left.legend(frameon=False)
+            left.legend(frameon=False, loc="upper right")
         for axes in (left, right):
             axes.xaxis.get_major_locator().set_params(integer=True)
         return picture_bytes(figure, form)
