@@ -368,7 +368,7 @@ def quantise(
 def main() -> NoReturn:
     """Run the command line and leave with its exit code: 0 done, 1 failed, 2 usage, 3 gate."""
     try:
-        app()
+        app(prog_name="vmaf-train")  # whatever started it: shells complete by this name
     except VmafTrainError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
