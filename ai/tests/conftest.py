@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from command_line import Answer, Told
+from vmaf_train.cli import main
 
 
 @pytest.fixture(autouse=True)
@@ -33,3 +37,17 @@ def real_data() -> Path | None:
     """The folder of real corpora that VMAF_TRAIN_TEST_DATA names; None where there is none."""
     folder = os.environ.get("VMAF_TRAIN_TEST_DATA")
     return Path(folder) if folder else None
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
+    """Runs the command line as the installed script does."""
+
+    def call(*words: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["vmaf-train", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        said = capsys.readouterr()
+        return Answer(int(end.value.code or 0), said.out, said.err)
+
+    return call

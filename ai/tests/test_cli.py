@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import json
 import platform
 import re
 import shlex
 import signal
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 import yaml
@@ -18,42 +15,13 @@ from onnx import parser
 from torch import Tensor
 from typer.main import get_command
 
+from command_line import Answer, Told
 from records import Folders, python, tiny_model
 from toy import ToyConfig, ToySamples, ToyTask, toy_plugin
 from vmaf_train import __version__
-from vmaf_train.cli import app, main
+from vmaf_train.cli import app
 from vmaf_train.discovery import load_task
 from vmaf_train.task import BatchStreams, DataSplits, StageProgress, TaskPlugin
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How a command ended and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Told(Protocol):
-    def __call__(self, *words: object) -> Answer: ...
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
-    """Runs the command line as the installed script does."""
-
-    def call(*words: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["vmaf-train", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        said = capsys.readouterr()
-        return Answer(int(end.value.code or 0), said.out, said.err)
-
-    return call
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ __all__ = [
     "clear_unfinished",
     "dump_json",
     "link_atomic",
+    "nearest_standing",
     "require_writable",
     "resource",
     "sha256_bytes",
@@ -125,6 +126,13 @@ def _unwritable(path: Path, error: OSError) -> PublishError:
     )
 
 
+def nearest_standing(path: Path) -> Path:
+    """Return ``path`` or the nearest of its parents that exists."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
 def require_writable(option: str, path: Path, *, folder: bool = False) -> None:
     """Refuse an output that could not be written when the work is done.
 
@@ -136,9 +144,7 @@ def require_writable(option: str, path: Path, *, folder: bool = False) -> None:
     Raises:
         ConfigError: it is of the other kind, or the nearest folder that exists takes no files.
     """
-    standing = path if folder else path.parent
-    while not standing.exists() and standing != standing.parent:
-        standing = standing.parent
+    standing = nearest_standing(path if folder else path.parent)
     other = path.exists() and path.is_dir() != folder
     if other or not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
         kind = "a file" if folder else "a folder"

@@ -6,8 +6,6 @@ Names are the file's own.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 
 from vmaf_train.errors import ContractError, PublishError
 from vmaf_train.files import sha256_bytes
+from vmaf_train.op_allowlist import read_model
 from vmaf_train.registry import MAX_MODEL_BYTES, load_sidecar
 
 __all__ = ["MapModel", "open_model"]
@@ -165,22 +164,14 @@ def open_model(path: Path, *, threads: int = 1) -> MapModel:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        # Without O_NONBLOCK, opening a named pipe waits for a writer.
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise OSError("not a regular file")
-            data = stream.read(MAX_MODEL_BYTES + 1)
-        if not 0 < len(data) <= MAX_MODEL_BYTES:
-            raise OSError(f"more than {MAX_MODEL_BYTES} bytes" if data else "an empty file")
-    except OSError as error:
+    data = read_model(path)
+    if not 0 < len(data) <= MAX_MODEL_BYTES:
         raise ContractError(
             str(path),
             expected="a readable ONNX file",
-            found=error.strerror or str(error),
+            found=f"more than {MAX_MODEL_BYTES} bytes" if data else "an empty file",
             next_step="give the path of a model file",
-        ) from error
+        )
     return data
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "check_graph",
     "check_model",
     "load_allowlist",
+    "read_model",
 ]
 
 
@@ -91,15 +92,10 @@ def check_graph(model: onnx.ModelProto | bytes, allowlist: Allowlist | None = No
     return _report(None, data, allowlist)
 
 
-def check_model(path: Path, allowlist: Allowlist | None = None) -> AllowlistReport:
-    """Check a model file. Reads that file alone, at most one byte beyond the 50 MiB limit.
-
-    Args:
-        path: the ONNX file.
-        allowlist: the list to check against; None for the shipped one.
+def read_model(path: Path) -> bytes:
+    """Return the bytes of a model file, at most one byte beyond the 50 MiB limit.
 
     Raises:
-        ConfigError: the shipped list cannot be read.
         ContractError: the file is missing, unreadable or not a regular file.
     """
     try:
@@ -116,4 +112,18 @@ def check_model(path: Path, allowlist: Allowlist | None = None) -> AllowlistRepo
             found=error.strerror or str(error),
             next_step="give the path of a model file",
         ) from error
-    return _report(path, data, allowlist)
+    return data
+
+
+def check_model(path: Path, allowlist: Allowlist | None = None) -> AllowlistReport:
+    """Check a model file. Reads that file alone, at most one byte beyond the 50 MiB limit.
+
+    Args:
+        path: the ONNX file.
+        allowlist: the list to check against; None for the shipped one.
+
+    Raises:
+        ConfigError: the shipped list cannot be read.
+        ContractError: the file is missing, unreadable or not a regular file.
+    """
+    return _report(path, read_model(path), allowlist)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import ConfigError, PublishError
-from vmaf_train.files import sha256_bytes, sha256_file, write_atomic
+from vmaf_train.files import nearest_standing, sha256_bytes, sha256_file, write_atomic
 from vmaf_train.model_card import (
     LICENCE_NAME,
     licence_text,
@@ -62,9 +62,7 @@ def check_can_publish(model_dir: Path, docs_dir: Path, entry: ModelEntry, *, rep
         PublishError: the registry is damaged, or a folder cannot be written.
     """
     for folder in (model_dir, docs_dir):
-        standing = folder
-        while not standing.exists() and standing != standing.parent:
-            standing = standing.parent
+        standing = nearest_standing(folder)
         if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
             raise PublishError(
                 str(folder),

@@ -193,12 +193,6 @@ class _Calibration:
         """Return the next sample by the input's name, None after the last."""
         return next(self._batches, None)
 
-    def __iter__(self) -> Iterator[dict[str, NDArray[np.float32]]]:
-        return self
-
-    def __next__(self) -> dict[str, NDArray[np.float32]]:
-        return next(self._batches)
-
 
 @contextlib.contextmanager
 def _quiet_quantiser() -> Iterator[None]:

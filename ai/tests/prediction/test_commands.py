@@ -3,42 +3,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from command_line import Answer, Told
 from prediction.nets import CONSTANT, HALVED, RED, written
 from prediction.streams import made_planes, y4m
 from records import python
-from vmaf_train.cli import main
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-
-class Told(Protocol):
-    def __call__(self, *words: object) -> Answer: ...
-
-
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Told:
-    def call(*words: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["vmaf-train", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        said = capsys.readouterr()
-        return Answer(int(end.value.code or 0), said.out, said.err)
-
-    return call
 
 
 @pytest.fixture

@@ -123,17 +123,18 @@ def _extras(columns: Sequence[Column], pairs: Sequence[Pair], *, video: bool) ->
     from vmaf_train.errors import ContractError
     from vmaf_train.evaluation.costs import VIDEO_SIZES, picture_cost, video_cost
     from vmaf_train.evaluation.outcome import Extras
+    from vmaf_train.evaluation.selection import evenly
     from vmaf_train.evaluation.steadiness import steadiness
 
     told = []
     for column in columns:
         model, feed = column.model, column.feed
         with progress_bar(f"timing {column.label}") as bar:
-            costs = [picture_cost(model, feed, _some(pairs, _TIMED_PICTURES), bar)]
+            costs = [picture_cost(model, feed, evenly(pairs, _TIMED_PICTURES), bar)]
         changes, remarks = {}, []
         if video and not feed.yuv:
             with progress_bar(f"frame to frame {column.label}") as bar:
-                changes = steadiness(model, feed, _some(pairs, _STEADY_PICTURES), bar)
+                changes = steadiness(model, feed, evenly(pairs, _STEADY_PICTURES), bar)
             count = min(_STEADY_PICTURES, len(pairs))
             remarks.append(f"Equal frames gave equal maps; changes between frames: {count} pictures.")
             with progress_bar(f"video sizes {column.label}") as bar:
@@ -145,11 +146,6 @@ def _extras(columns: Sequence[Column], pairs: Sequence[Pair], *, video: bool) ->
                         remarks.append(f"A frame of {width}x{height} failed: {error.found}.")
         told.append(Extras(tuple(costs), changes, tuple(remarks)))
     return told
-
-
-def _some(pairs: Sequence[Pair], count: int) -> list[Pair]:
-    count = min(count, len(pairs))
-    return [pairs[i * len(pairs) // count] for i in range(count)]
 
 
 def _check_usage(models: Sequence[Path], block: int | None, outputs: Mapping[str, Path | None]) -> None:

@@ -23,7 +23,7 @@ from vmaf_train.pairs import (
     join_sets,
 )
 
-__all__ = ["Selection", "select_pairs"]
+__all__ = ["Selection", "evenly", "select_pairs"]
 
 Bar = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
@@ -129,7 +129,7 @@ def select_pairs(
             found=f"all {len(inspection.kept)} in {trained_on}",
             next_step="give a test set with --data and the training set with --train",
         )
-    chosen = _evenly(usable, limit)
+    chosen = evenly(usable, limit)
     if len(chosen) == len(inspection.kept):
         digest = inspection.digest
     else:
@@ -156,7 +156,8 @@ def _inspected(listing: Listing, bar: Bar, cache_dir: Path | None, workers: int 
         )
 
 
-def _evenly(pairs: Sequence[Pair], limit: int | None) -> list[Pair]:
+def evenly(pairs: Sequence[Pair], limit: int | None) -> list[Pair]:
+    """Return at most ``limit`` of the pairs, evenly spaced in their order; all of them for None."""
     if limit is None or limit >= len(pairs):
         return list(pairs)
     return [pairs[i * len(pairs) // limit] for i in range(limit)]
