@@ -9,6 +9,7 @@ from random import Random
 import onnx
 import pytest
 
+from core import wire
 from core.cases import all_cases, nested, parsed
 from core.mutations import mutated_bytes, mutated_model
 from core.native import REPOSITORY, Native, c_op_list, python_verdict
@@ -152,6 +153,18 @@ def test_both_stop_at_the_limit_of_fields(native: Native, allowlist: Allowlist) 
     data = bytes((14 << 3 | 2, 0)) * ((1 << 20) + 1)
     assert agree(native, allowlist, data) == "too_many_fields"
     assert agree(native, allowlist, data[2:]) == "missing_graph"
+
+
+def test_both_stop_at_the_same_field_of_a_node(native: Native, allowlist: Allowlist) -> None:
+    def attribute(name: bytes, numbers: int) -> bytes:
+        return wire.chunk(5, wire.chunk(1, name) + wire.integer(8, 1) * numbers + wire.integer(20, 7))
+
+    node = wire.node(attribute(b"pads", 4), attribute(b"strides", 2), wire.chunk(7, b"ai.onnx"))
+    data, read = wire.model(node), bytes((14 << 3 | 2, 0))
+    # 25 fields: those of the model and the node, and the node's from its attributes on again.
+    for left in (13, 17, 22, 24):
+        assert agree(native, allowlist, read * ((1 << 20) - left) + data) == "too_many_fields", left
+    assert agree(native, allowlist, read * ((1 << 20) - 25) + data) == "ok"
 
 
 def test_both_refuse_a_model_above_the_limit_of_bytes(native: Native, allowlist: Allowlist) -> None:

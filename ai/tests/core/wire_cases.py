@@ -87,6 +87,52 @@ def wire_cases() -> dict[str, Case]:
             attribute(wire.integer(20, 2) + wire.integer(3, 1) + wire.chunk(6, wire.node(op=b"NonZero"))),
             "attribute_type",
         ),
+        **{
+            f"attribute of {name}": Case(attribute(numbers + wire.integer(20, of_type)), reason)
+            for name, numbers, of_type, reason in (
+                ("an integer", wire.integer(3, 127), 2, "ok"),
+                ("an integer of two bytes", wire.integer(3, 128), 2, "ok"),
+                ("two integers", wire.integer(3, 1) * 2, 2, "duplicate_field"),
+                ("an integer under the list's tag", wire.integer(8, 1), 2, "attribute_type"),
+                ("an overlong integer", wire.tag(3, 0) + b"\x80\x00", 2, "bad_varint"),
+                ("integers", wire.integer(8, 1) * 4, 7, "ok"),
+                ("no integers", b"", 7, "ok"),
+                ("integers of two bytes", wire.integer(8, 1) + wire.integer(8, 200), 7, "ok"),
+                (
+                    "integers and one under the other tag",
+                    wire.integer(8, 1) + wire.integer(3, 1),
+                    7,
+                    "attribute_type",
+                ),
+                (
+                    "integers and an unknown field",
+                    wire.integer(8, 1) + wire.integer(12, 1),
+                    7,
+                    "unknown_field",
+                ),
+                (
+                    "integers with a second name",
+                    wire.integer(8, 1) + wire.chunk(1, b""),
+                    7,
+                    "duplicate_field",
+                ),
+                ("integers of type floats", wire.integer(8, 1), 6, "attribute_type"),
+            )
+        },
+        "NUL in the name of an attribute of integers": Case(
+            wire.model(
+                wire.node(wire.chunk(5, wire.chunk(1, b"a\0b") + wire.integer(8, 1) + wire.integer(20, 7)))
+            ),
+            "embedded_nul",
+        ),
+        "attribute of a longer name than it holds": Case(
+            wire.model(
+                wire.node(
+                    wire.chunk(5, wire.tag(1, 2) + b"\x07" + b"a" + wire.integer(8, 1) + wire.integer(20, 7))
+                )
+            ),
+            "truncated",
+        ),
         "packed and single floats": Case(
             attribute(wire.integer(20, 6) + wire.chunk(7, b"1234") + wire.tag(7, 5) + b"5678"), "ok"
         ),

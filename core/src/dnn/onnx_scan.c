@@ -7,6 +7,12 @@
 #include "loop_bound.h"
 #include "onnx_fields.h"
 
+enum { TAG_NODE_ATTRIBUTE = 5 << 3 | PB_BYTES };
+
+/* Walks a message inside another one; frame is the graph around it. */
+static void walk_inner(OnnxScan *scan, OnnxMessage message, PbSpan payload, int level,
+                       const OnnxFrame *frame);
+
 /* Walks what is inside a message that has no rule of its own. */
 static void walk_plain(OnnxScan *scan, OnnxMessage message, PbSpan payload, int level,
                        const OnnxFrame *frame);
@@ -19,6 +25,24 @@ static void walk_rest(OnnxScan *scan, OnnxMessage message, PbSpan payload, const
         return;
     const PbSpan rest = {first, (size_t) (payload.ptr + payload.size - first)};
     walk_plain(scan, message, rest, level, frame);
+}
+
+/*
+ * Walks the attributes of a node whose fields have been read, from the first message in it on.
+ * What stands under an attribute's tag with a short length was found sound then.
+ */
+static void walk_attributes(OnnxScan *scan, PbSpan payload, const uint8_t *first, int level,
+                            const OnnxFrame *frame)
+{
+    const uint8_t *const end = payload.ptr + payload.size;
+    while (first && end - first >= 2 && first[0] == TAG_NODE_ATTRIBUTE && first[1] < 128 &&
+           scan->fields_left > 0) {
+        const PbSpan attribute = {first + 2, first[1]};
+        scan->fields_left--;
+        walk_inner(scan, ONNX_ATTRIBUTE, attribute, level + 1, frame);
+        first = attribute.ptr + attribute.size;
+    }
+    walk_rest(scan, ONNX_NODE, payload, first, level, frame);
 }
 
 static bool op_allowed(const OnnxScan *scan, PbSpan op)
@@ -83,7 +107,7 @@ static void walk_node(OnnxScan *scan, PbSpan payload, int level, const OnnxFrame
         judge_node(scan, &node, payload, frame);
     if (fields.first_inner)
         node.limited = vmaf_dnn_op_limited(scan->list, node.op.ptr, node.op.size);
-    walk_rest(scan, ONNX_NODE, payload, fields.first_inner, level, frame);
+    walk_attributes(scan, payload, fields.first_inner, level, frame);
     scan->node = around;
 }
 
@@ -111,7 +135,6 @@ static void walk_attribute(OnnxScan *scan, PbSpan payload, int level, const Onnx
     walk_rest(scan, ONNX_ATTRIBUTE, payload, first, level, frame);
 }
 
-/* Walks a message inside another one; frame is the graph around it. */
 static void walk_inner(OnnxScan *scan, OnnxMessage message, PbSpan payload, int level,
                        const OnnxFrame *frame)
 {

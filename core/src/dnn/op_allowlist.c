@@ -184,9 +184,12 @@ static bool permits(const VmafDnnAttrRule *rule, const VmafDnnAttrValue *value)
 bool vmaf_dnn_op_limited(const VmafDnnOpList *list, const uint8_t *op, size_t op_size)
 {
     const VmafDnnOpList *const use = list ? list : &shipped_list;
+    const char *before = NULL;
     for (size_t i = 0; i < use->n_rules; i++) {
-        if (same_text(use->rules[i].op, op, op_size))
+        /* The rules of one op stand together, and compilers keep equal literals once. */
+        if (use->rules[i].op != before && same_text(use->rules[i].op, op, op_size))
             return true;
+        before = use->rules[i].op;
     }
     return false;
 }
