@@ -107,6 +107,15 @@ def test_a_rule_over_several_keys_is_told_in_its_own_words(tmp_path: Path) -> No
     assert told("fit: {epochs: 0}", tmp_path).startswith("fit.epochs is 0, so no weight would change")
     text = "fit: {epochs: 2}\nschedule: {warmup_epochs: 2.5}"
     assert told(text, tmp_path) == "schedule.warmup_epochs is 2.5, longer than fit.epochs, which is 2"
+    text = "fit: {epochs: 4}\nschedule: {warmup_epochs: 2.5, restarts: [2]}"
+    said = "schedule.warmup_epochs is 2.5, longer than the first of schedule.restarts, which is 2"
+    assert told(text, tmp_path) == said
+
+
+@pytest.mark.parametrize("restarts", ["[0]", "[2, 2]", "[3, 1]", "[4]", "[-1]"])
+def test_restarts_that_do_not_ascend_within_the_run_are_refused(restarts: str, tmp_path: Path) -> None:
+    said = told(f"fit: {{epochs: 4}}\nschedule: {{restarts: {restarts}}}", tmp_path)
+    assert said.startswith(f"schedule.restarts is {restarts}: each must be later than the one before")
 
 
 @pytest.mark.parametrize("model_id", ["Saliency_Student", "a b", "", "-a", "a/b", "..", "a" * 65, "ä", "a\n"])

@@ -119,6 +119,19 @@ def test_the_rate_rises_over_the_warm_up_and_falls_as_a_cosine_to_nothing() -> N
     assert 0.0 < rates[-1] < 0.002
 
 
+def test_the_rate_starts_over_at_each_restart_and_falls_over_what_follows() -> None:
+    optimiser = OptimiserConfig(lr=1.0)
+    schedule = ScheduleConfig(warmup_epochs=1.0, restarts=(3, 5), final_fraction=0.1)
+    rates = [learning_rate(optimiser, schedule, step, 10, 9) for step in range(91)]
+    alone = ScheduleConfig(warmup_epochs=1.0, final_fraction=0.1)
+    assert rates[:30] == [learning_rate(optimiser, alone, step, 10, 3) for step in range(30)]
+    for start, end in ((10, 30), (30, 50), (50, 90)):
+        assert rates[start] == 1.0
+        assert rates[start:end] == sorted(rates[start:end], reverse=True)
+        assert rates[(start + end) // 2] == pytest.approx(0.55)
+    assert rates[90] == pytest.approx(0.1)
+
+
 def test_without_warm_up_the_first_step_has_the_whole_rate() -> None:
     optimiser = OptimiserConfig(lr=1e-3)
     assert learning_rate(optimiser, ScheduleConfig(), 0, 313, 50) == 1e-3

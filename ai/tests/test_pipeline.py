@@ -329,6 +329,17 @@ def test_a_run_that_was_published_can_be_resumed_without_replace(tmp_path: Path)
     assert len(load_registry(tmp_path / "models").models) == 1
 
 
+def test_a_longer_run_replaces_its_shorter_self_only_when_told_before_training(tmp_path: Path) -> None:
+    run_toy(tmp_path)
+    longer = ("fit.epochs=3", "schedule.restarts=[2]")
+    with pytest.raises(ConfigError, match="--replace"):
+        run_toy(tmp_path, *longer, resume=True)
+    assert len((tmp_path / "run1" / "metrics.jsonl").read_text().splitlines()) == 2
+    record = run_toy(tmp_path, *longer, resume=True, replace=True)
+    assert record.training.resumed_at == (2,)
+    assert [epoch.epoch for epoch in record.training.history] == [1, 2, 3]
+
+
 def test_an_untrained_model_must_say_smoke(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="only a smoke model may be untrained"):
         run_toy(tmp_path, "fit.epochs=0")

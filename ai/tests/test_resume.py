@@ -190,6 +190,32 @@ def test_resuming_with_another_config_is_refused_with_the_difference(
         fit_toy(tmp_path, "fit.epochs=4", change, resume=True)
 
 
+def test_a_run_goes_on_past_its_end_if_a_restart_stands_there(tmp_path: Path) -> None:
+    longer = ("fit.epochs=5", "fit.ema_decay=0.9", "schedule.restarts=[2,3]")
+    straight = fit_toy(tmp_path / "straight", *longer)
+    for changes in (("fit.epochs=2",), ("fit.epochs=3", "schedule.restarts=[2]")):
+        run_dir = tmp_path / str(len(changes))
+        fit_toy(run_dir, "fit.ema_decay=0.9", *changes)
+        resumed = fit_toy(run_dir, *longer, resume=True)
+        assert weights(resumed) == weights(straight)
+        assert metrics(resumed) == metrics(straight)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ("fit.epochs=5",),
+        ("fit.epochs=5", "schedule.restarts=[1]"),
+        ("fit.epochs=5", "schedule.restarts=[3]"),
+        ("fit.epochs=5", "schedule.restarts=[2]", "optimiser.lr=0.1"),
+    ],
+)
+def test_a_longer_run_with_other_earlier_steps_is_refused(tmp_path: Path, changes: Sequence[str]) -> None:
+    fit_toy(tmp_path)
+    with pytest.raises(ConfigError, match="schedule.restarts where this one ends"):
+        fit_toy(tmp_path, *changes, resume=True)
+
+
 def test_resuming_on_other_data_is_refused(tmp_path: Path) -> None:
     fit_toy(tmp_path)
     config = load_config(ToyConfig, None, ("fit.seed=1",))

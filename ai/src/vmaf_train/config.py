@@ -10,6 +10,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -105,6 +106,10 @@ class ScheduleConfig(Section):
     """Epochs of linear rise from 0 to lr, fractions allowed."""
     final_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
     """Where the cosine ends, as a fraction of lr."""
+    restarts: tuple[int, ...] = ()
+    """Epochs after which the rate starts at lr again and falls anew, without a warm-up (warm
+    restarts, Loshchilov and Hutter, 2017); ascending. A run may be resumed for more epochs if a
+    restart stands where it was to end."""
 
 
 class GateConfig(Section):
@@ -154,10 +159,21 @@ class TaskConfig(Section):
             raise ValueError(
                 "fit.epochs is 0, so no weight would change: only a smoke model may be untrained"
             )
-        if self.schedule.warmup_epochs > self.fit.epochs:
+        return self
+
+    @model_validator(mode="after")
+    def _restarts_ascend(self) -> TaskConfig:
+        bounds = (0, *self.schedule.restarts, self.fit.epochs)
+        if self.schedule.restarts and any(late <= early for early, late in pairwise(bounds)):
             raise ValueError(
-                f"schedule.warmup_epochs is {self.schedule.warmup_epochs:g}, longer than "
-                f"fit.epochs, which is {self.fit.epochs}"
+                f"schedule.restarts is {list(self.schedule.restarts)}: each must be later than the one "
+                f"before, from 1 up, and earlier than fit.epochs, which is {self.fit.epochs}"
+            )
+        if self.schedule.warmup_epochs > bounds[1]:
+            limit = "the first of schedule.restarts" if self.schedule.restarts else "fit.epochs"
+            raise ValueError(
+                f"schedule.warmup_epochs is {self.schedule.warmup_epochs:g}, longer than {limit}, "
+                f"which is {bounds[1]}"
             )
         return self
 

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +59,15 @@ def learning_rate(
     optimiser: OptimiserConfig, schedule: ScheduleConfig, step: int, steps_per_epoch: int, epochs: int
 ) -> float:
     """Return the rate of the step with index ``step`` (0 is the first of the run)."""
-    total = steps_per_epoch * epochs
     warmup = schedule.warmup_epochs * steps_per_epoch
     if step < warmup:
         return optimiser.lr * (step + 1) / (warmup + 1)
     if schedule.name == "constant":
         return optimiser.lr
-    progress = (step - warmup) / max(total - warmup, 1)
+    bounds = [epoch * steps_per_epoch for epoch in (0, *schedule.restarts, epochs)]
+    start, end = next((pair for pair in pairwise(bounds) if step < pair[1]), (bounds[-2], bounds[-1]))
+    start = start or warmup
+    progress = (step - start) / max(end - start, 1)
     fraction = schedule.final_fraction
     return optimiser.lr * (fraction + (1.0 - fraction) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 

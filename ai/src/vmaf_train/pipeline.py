@@ -50,6 +50,7 @@ _PREVIEWED = 16
 _REAL_PROBES = 4
 _ONNX_NAME = "model.onnx"
 _CONFIG_NAME = "config.yaml"
+_RECORD_NAME = "run_record.json"
 
 
 @dataclass(frozen=True)
@@ -159,12 +160,13 @@ def preflight(
 ) -> None:
     """Refuse at once whatever would fail after training: op list, exporter, contract, registry."""
     earlier = paths.run_dir / _ONNX_NAME
+    again = resume and _kept_digest(paths.run_dir) == config_digest(config) and earlier.is_file()
     try:
         entry = ModelEntry(
             id=config.id,
             kind=plugin.kind,
             onnx=f"{config.id}.onnx",
-            sha256=sha256_file(earlier) if resume and earlier.is_file() else "0" * 64,
+            sha256=sha256_file(earlier) if again else "0" * 64,
             opset=config.export.opset,
             license=plugin.license,
             description=task.card_text().title,
@@ -369,7 +371,15 @@ def export_and_check(
 
 def keep_record(record: RunRecord, run_dir: Path) -> None:
     """Write the record into the run folder."""
-    write_atomic(run_dir / "run_record.json", record.model_dump_json(indent=2) + "\n")
+    write_atomic(run_dir / _RECORD_NAME, record.model_dump_json(indent=2) + "\n")
+
+
+def _kept_digest(run_dir: Path) -> str | None:
+    """The config digest of the record that a finished run left; a lengthened run has another."""
+    try:
+        return RunRecord.model_validate_json((run_dir / _RECORD_NAME).read_bytes()).config_digest
+    except (OSError, ValidationError):
+        return None
 
 
 def _some(splits: DataSplits, count: int) -> tuple[Tensor, Tensor]:

@@ -150,7 +150,7 @@ def restore_state(
     if path is None:
         return TrainingState()
     try:
-        recorded = json.loads(values["identity"])
+        recorded = _lengthened(json.loads(values["identity"]), identity)
         differences = config_differences(recorded, identity, {"config": default_values(type(config))})
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _not_whole(path, error) from error
@@ -159,7 +159,8 @@ def restore_state(
             str(path),
             expected="a checkpoint of the same config, data and code",
             found="; ".join(differences),
-            next_step="undo the change, or start a new run",
+            next_step="undo the change, or start a new run; more epochs need schedule.restarts "
+            "where this one ends",
         )
     try:
         learner.network.load_state_dict(values["network"])
@@ -182,6 +183,22 @@ def restore_state(
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise _not_whole(path, error) from error
     return replace(state, resumed_at=[*state.resumed_at, state.epoch])
+
+
+def _lengthened(recorded: dict[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``recorded`` at the length of ``identity`` where that begins as it was to go.
+
+    No step before a restart depends on what comes after it, so the checkpoint is one of both runs.
+    """
+    before, after = recorded["config"], identity["config"]
+    was, now = (
+        [*config.get("schedule", {}).get("restarts", ()), config["fit"]["epochs"]] for config in (before, after)
+    )
+    if len(now) <= len(was) or now[: len(was)] != was:
+        return recorded
+    fit = {**before["fit"], "epochs": after["fit"]["epochs"]}
+    schedule = {**before.get("schedule", {}), "restarts": after["schedule"]["restarts"]}
+    return {**recorded, "config": {**before, "fit": fit, "schedule": schedule}}
 
 
 def _not_whole(path: Path, error: Exception) -> ConfigError:
