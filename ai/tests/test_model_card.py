@@ -139,6 +139,16 @@ def test_weights_that_no_step_changed_are_not_called_trained() -> None:
         assert "\nMade on A processor" in text
 
 
+def test_a_validation_metric_is_shown_with_its_interval_where_it_has_one() -> None:
+    name = tiny_record().gate.metric
+    plain, figure = tiny_record(), {name: {"value": 0.75, "low": 0.5, "high": 0.875}}
+    assert "95 %" not in render_card(plain)
+    for render in (render_card, render_page):
+        text = render(tiny_record(changes={"gate.intervals": figure}))
+        assert "| measure | value (95 % interval) | on |" in text
+        assert f"| {name} | 0.7500 (0.5000 to 0.8750) |" in text
+
+
 def test_the_front_matter_is_what_the_hub_takes() -> None:
     values = front_matter(render_card(tiny_record(changes={"evaluations": [EVALUATION]})))
     assert values["license"] == "other"

@@ -66,8 +66,8 @@ def learning_rate(
         return optimiser.lr
     bounds = [epoch * steps_per_epoch for epoch in (0, *schedule.restarts, epochs)]
     start, end = next((pair for pair in pairwise(bounds) if step < pair[1]), (bounds[-2], bounds[-1]))
-    start = start or warmup
-    progress = (step - start) / max(end - start, 1)
+    begin = start or warmup
+    progress = (step - begin) / max(end - begin, 1)
     fraction = schedule.final_fraction
     return optimiser.lr * (fraction + (1.0 - fraction) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 

@@ -42,7 +42,7 @@ from vmaf_train.run_record import (
     finite_or_none,
 )
 from vmaf_train.task import DataSplits, ExportSpec, Task, TaskPlugin
-from vmaf_train.validation import validate
+from vmaf_train.validation import validate_with_intervals
 
 __all__ = ["RunPaths", "follow", "run"]
 
@@ -286,7 +286,9 @@ def prove_quality(
         return GateRecord(metric="", value=None, min_value=config.gate.min_value, passed=False, applied=False)
     primary = fitted.record.primary_metric
     in_float32 = replace_fields(hardware, device="cpu", precision="float32")
-    metrics = validate(fitted.network, task, splits.val, config.fit.batch_size, in_float32)
+    metrics, intervals = validate_with_intervals(
+        fitted.network, task, splits.val, config.fit.batch_size, in_float32
+    )
     value = metrics[primary]
     proved = math.isfinite(value) and value >= config.gate.min_value
     return GateRecord(
@@ -295,6 +297,7 @@ def prove_quality(
         min_value=config.gate.min_value,
         passed=proved,
         metrics=finite_or_none(metrics),
+        intervals=intervals,
     )
 
 

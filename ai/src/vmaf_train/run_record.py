@@ -147,6 +147,28 @@ class TrainingRecord(Record):
     """Whether the same seed on the same machine and versions gives the same bytes."""
 
 
+def decimal_text(value: float, *, signed: bool = False) -> str:
+    """Return a number with four decimals; one that they would not show with two digits instead."""
+    sign = "+" if signed and value else ""
+    small = 0 < abs(value) < 0.001
+    return f"{value:{sign}.1e}" if small else f"{value + 0.0:{sign}.4f}"  # + 0.0: no minus before zero
+
+
+class Figure(Record):
+    """A measured value with its interval, where one was computed."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def text(self) -> str:
+        """What a table shows: ``0.8123 (0.8012 to 0.8234)``."""
+        if self.low is None or self.high is None:
+            return decimal_text(self.value)
+        return f"{decimal_text(self.value)} ({decimal_text(self.low)} to {decimal_text(self.high)})"
+
+
 class GateRecord(Record):
     """The quality proof: passed only if ``value`` is a number and at least ``min_value``."""
 
@@ -158,6 +180,8 @@ class GateRecord(Record):
     """False for an untrained smoke model, which has nothing to prove."""
     metrics: dict[str, float | None] = {}
     """All metrics of the chosen weights in float32 over the validation samples."""
+    intervals: dict[str, Figure] = {}
+    """The same with 95 % intervals, for those metrics that give a value per sample."""
 
 
 class TensorRecord(Record):
@@ -229,28 +253,6 @@ class QuantisedRecord(Record):
     milliseconds: dict[str, tuple[float, float]]
     """Median time of a frame, float and 8-bit, by HxW."""
     threads: int = Field(ge=1)
-
-
-def decimal_text(value: float, *, signed: bool = False) -> str:
-    """Return a number with four decimals; one that they would not show with two digits instead."""
-    sign = "+" if signed and value else ""
-    small = 0 < abs(value) < 0.001
-    return f"{value:{sign}.1e}" if small else f"{value + 0.0:{sign}.4f}"  # + 0.0: no minus before zero
-
-
-class Figure(Record):
-    """A measured value with its interval, where one was computed."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def text(self) -> str:
-        """What a table shows: ``0.8123 (0.8012 to 0.8234)``."""
-        if self.low is None or self.high is None:
-            return decimal_text(self.value)
-        return f"{decimal_text(self.value)} ({decimal_text(self.low)} to {decimal_text(self.high)})"
 
 
 class FrameCost(Record):

@@ -15,6 +15,8 @@ def summary_table(record: RunRecord) -> Table:
     training, gate, export = record.training, record.gate, record.export
     for name, value in gate.metrics.items():
         shown = "not computed" if value is None else f"{value:.4f}"
+        if name in gate.intervals:
+            shown = gate.intervals[name].text
         floor = f" (gate: at least {gate.min_value:g})" if name == gate.metric else ""
         table.add_row(f"validation {name}", shown + floor)
     table.add_row("parameters", f"{training.parameters:,}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from vmaf_train.config import TaskConfig
 from vmaf_train.run_record import CardText, DataRecord, ModelKind
@@ -96,6 +96,15 @@ class MergingMetric(Metric, Protocol):
 
     def merge(self, other: Any) -> None:
         """Add all that ``other``, an accumulator of the same kind, has seen, after what this one has."""
+        ...
+
+
+@runtime_checkable
+class SampledMetric(Metric, Protocol):
+    """A metric whose keys are means over samples; the card then shows them with intervals."""
+
+    def per_sample(self) -> Mapping[str, Sequence[float]]:
+        """Return, for keys of :meth:`compute`, the value of each sample; NaN where it has none."""
         ...
 
 

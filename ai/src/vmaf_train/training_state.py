@@ -192,7 +192,8 @@ def _lengthened(recorded: dict[str, Any], identity: Mapping[str, Any]) -> dict[s
     """
     before, after = recorded["config"], identity["config"]
     was, now = (
-        [*config.get("schedule", {}).get("restarts", ()), config["fit"]["epochs"]] for config in (before, after)
+        [*config.get("schedule", {}).get("restarts", ()), config["fit"]["epochs"]]
+        for config in (before, after)
     )
     if len(now) <= len(was) or now[: len(was)] != was:
         return recorded

@@ -5,15 +5,32 @@ from __future__ import annotations
 import math
 from typing import cast
 
+import numpy as np
 import torch
 from torch import nn
 
 from vmaf_train.hardware import Hardware
+from vmaf_train.intervals import figures
 from vmaf_train.loader import VALIDATION_EPOCH, BatchLoader
 from vmaf_train.ranks import ALONE, Ranks
-from vmaf_train.task import MergingMetric, Samples, Task
+from vmaf_train.run_record import Figure
+from vmaf_train.task import MergingMetric, Metric, SampledMetric, Samples, Task
 
-__all__ = ["validate"]
+__all__ = ["validate", "validate_with_intervals"]
+
+
+def validate_with_intervals(
+    network: nn.Module, task: Task, samples: Samples, batch_size: int, hardware: Hardware
+) -> tuple[dict[str, float], dict[str, Figure]]:
+    """Return what :func:`validate` does, and 95 % intervals of those metrics that have values per sample."""
+    metric, finite = _accumulated(network, task, samples, batch_size, hardware, ALONE)
+    metrics = _computed(metric, finite)
+    if not finite or not isinstance(metric, SampledMetric):
+        return metrics, {}
+    intervals: dict[str, Figure] = {}
+    for key, values in metric.per_sample().items():
+        intervals |= figures({key: np.asarray(values, np.float64)[:, None]})
+    return metrics, intervals
 
 
 def validate(
@@ -31,6 +48,13 @@ def validate(
     A non-finite output makes every metric NaN: a comparison with NaN is false and would
     otherwise count as an ordinary wrong answer.
     """
+    return _computed(*_accumulated(network, task, samples, batch_size, hardware, ranks))
+
+
+def _accumulated(
+    network: nn.Module, task: Task, samples: Samples, batch_size: int, hardware: Hardware, ranks: Ranks
+) -> tuple[Metric, bool]:
+    """The task's metric with all samples in it, and whether every output was finite."""
     loader = BatchLoader(samples, batch_size, 0, train=False, ranks=ranks)
     metric = task.metric()
     network.eval()
@@ -46,5 +70,9 @@ def validate(
     metric, *others = ranks.gather(metric)
     for other in others:
         cast("MergingMetric", metric).merge(other)
+    return metric, finite
+
+
+def _computed(metric: Metric, finite: bool) -> dict[str, float]:
     computed = {key: float(value) for key, value in metric.compute().items()}
     return computed if finite else dict.fromkeys(computed, math.nan)

@@ -10,9 +10,9 @@ from evaluation.made_models import Answers, channel_model, opened, toy_pairs
 from vmaf_train.errors import ContractError
 from vmaf_train.evaluation.blocks import measure_blocks
 from vmaf_train.evaluation.feed import Feed
-from vmaf_train.evaluation.intervals import figures
 from vmaf_train.evaluation.judging import judge, native_map, truth_of
 from vmaf_train.frames import rgb_to_tensor
+from vmaf_train.intervals import figures
 from vmaf_train.onnx_session import MapModel, open_model
 from vmaf_train.pairs import decode_image
 

@@ -15,13 +15,13 @@ from evaluation.made_models import opened, shown_pairs
 from records import tiny_record
 from vmaf_train.evaluation.charts import curves
 from vmaf_train.evaluation.feed import Feed
-from vmaf_train.evaluation.intervals import differences
 from vmaf_train.evaluation.judging import judge
 from vmaf_train.evaluation.outcome import Extras, Outcome, conclude
 from vmaf_train.evaluation.report import outcome_dict, print_outcome
 from vmaf_train.evaluation.selection import Selection
 from vmaf_train.evaluation.sheet import contact_sheet
 from vmaf_train.files import dump_json
+from vmaf_train.intervals import differences
 from vmaf_train.pairs import find_pairs
 from vmaf_train.run_record import FrameCost
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from vmaf_train.evaluation.intervals import DRAWS, SEED, differences, figures
 from vmaf_train.evaluation.scores import IOU, MAE, Column
 from vmaf_train.evaluation.selection import Selection
+from vmaf_train.intervals import DRAWS, SEED, differences, figures
 from vmaf_train.run_record import Evaluation, Figure, FrameCost, RunRecord
 
 __all__ = ["Difference", "Extras", "Outcome", "conclude"]

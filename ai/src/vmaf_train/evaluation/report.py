@@ -9,10 +9,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from vmaf_train.evaluation.intervals import DRAWS, SEED
 from vmaf_train.evaluation.measures import LEVELS
 from vmaf_train.evaluation.outcome import Outcome
 from vmaf_train.evaluation.scores import CURVES
+from vmaf_train.intervals import DRAWS, SEED
 from vmaf_train.pairs.listing import printable
 from vmaf_train.run_record import Figure, FrameCost, decimal_text
 

@@ -60,6 +60,8 @@ def test_a_hard_slice_is_judged_apart() -> None:
     assert metric.primary == "hard_iou"
     assert metric.compute()["iou"] == 1.0
     assert metric.compute()["hard_iou"] == pytest.approx(0.5)
+    assert metric.per_sample()["iou"] == [1.0]
+    assert metric.per_sample()["hard_iou"] == [0.0, 1.0]
 
 
 def test_a_slice_without_an_image_is_nan() -> None:

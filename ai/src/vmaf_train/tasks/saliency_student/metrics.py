@@ -51,12 +51,19 @@ class SaliencyMetric:
 
     def compute(self) -> dict[str, float]:
         """Return ``iou`` and ``mae``, with a hard slice also ``hard_iou``; NaN over no image."""
+        return {key: _mean(values) for key, values in self._values().items()}
+
+    def per_sample(self) -> dict[str, list[float]]:
+        """Return the values of each image behind every key of :meth:`compute`."""
+        return {key: values.tolist() for key, values in self._values().items()}
+
+    def _values(self) -> dict[str, Tensor]:
         hard = torch.cat(self._hard) if self._hard else torch.zeros(0, dtype=torch.bool)
         iou = torch.cat(self._iou) if self._iou else torch.zeros(0, dtype=torch.double)
         mae = torch.cat(self._mae) if self._mae else torch.zeros(0, dtype=torch.double)
-        found = {"iou": _mean(iou[~hard]), "mae": _mean(mae[~hard])}
+        found = {"iou": iou[~hard], "mae": mae[~hard]}
         if self.hard_slice:
-            found["hard_iou"] = _mean(iou[hard])
+            found["hard_iou"] = iou[hard]
         return found
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from vmaf_train.evaluation import intervals
-from vmaf_train.evaluation.intervals import differences, figures
+from vmaf_train import intervals
+from vmaf_train.intervals import differences, figures
 
 RANDOM = np.random.default_rng(1)
 SCORES = RANDOM.random((400, 1))
