@@ -98,15 +98,12 @@ def main() -> None:
                 names = {"source": source, "stream": stream, "region": region.name, "chain": chain}
                 words = (command + (" " + option if shaped else "")).split()
                 line = [word.format(**names) for word in words]
-                done = subprocess.run(line, capture_output=True, text=True, errors="replace", cwd=folder)
+                done = subprocess.run(line, check=False, capture_output=True, cwd=folder)
                 if done.returncode:
                     # An encoder may be older than its region file; the others are still measured.
-                    reason = " ".join((done.stderr or done.stdout).split())[:120]
-                    table.add_row(
-                        title,
-                        *map(str, sizes),
-                        f"no encode {'with' if shaped else 'without'} regions: {reason}",
-                    )
+                    reason = " ".join((done.stderr or done.stdout).decode(errors="replace").split())
+                    way = "with" if shaped else "without"
+                    table.add_row(title, *map(str, sizes), f"none {way} regions", reason[-80:])
                     break
                 coded = luma(stream)
                 sizes.append(stream.stat().st_size)
