@@ -90,7 +90,8 @@ def main() -> None:
             if shutil.which(command.split()[0]) is None:
                 table.add_row(title, "not installed")
                 continue
-            sizes, quality = [], []
+            sizes: list[int] = []
+            quality: list[list[float]] = []
             for shaped in (False, True):
                 stream = folder / f"out.{suffix}"
                 region = folder / f"{form}.txt"
