@@ -6,18 +6,30 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from vmaf_train.run_record import EpochRecord
+from vmaf_train.run_record import EpochRecord, ThresholdCurves
 from vmaf_train.task import Panels
 
-__all__ = ["blank_figure", "contact_sheet", "curves", "picture_bytes", "plain_style", "trial_curves"]
+__all__ = [
+    "CurveLine",
+    "blank_figure",
+    "contact_sheet",
+    "curves",
+    "picture_bytes",
+    "plain_style",
+    "threshold_curves",
+    "trial_curves",
+]
 
 _GAP = 4
 _NAMED_LINES = 10
+_LONG_LABEL = 30
+"""Characters above which labels stand below one another."""
 
 
 def curves(history: Sequence[EpochRecord], title: str, *, form: str) -> bytes:
@@ -72,6 +84,43 @@ def trial_curves(trials: Mapping[str, Sequence[EpochRecord]], metric: str, *, fo
             left.legend(frameon=False, loc="upper right")
         for axes in (left, right):
             axes.xaxis.get_major_locator().set_params(integer=True)
+        return picture_bytes(figure, form)
+
+
+@dataclass(frozen=True)
+class CurveLine:
+    """Curves to draw, and what the legend calls them."""
+
+    label: str
+    curves: ThresholdCurves
+    dashed: bool = False
+
+
+def threshold_curves(lines: Sequence[CurveLine], title: str, *, form: str) -> bytes:
+    """Return precision over recall, and F over the threshold; the same bytes for the same figures.
+
+    Args:
+        lines: at least one, each of two thresholds or more.
+        title: the heading.
+        form: ``png`` or ``svg``.
+    """
+    with plain_style():
+        figure = blank_figure()
+        left, right = figure.subplots(1, 2)
+        for number, line in enumerate(lines):
+            style = {"color": f"C{number}", "linestyle": "--" if line.dashed else "-"}
+            thresholds = np.linspace(0.0, 1.0, len(line.curves.f))
+            left.plot(line.curves.recall, line.curves.precision, label=line.label, **style)
+            right.plot(thresholds, line.curves.f, **style)
+            best = int(np.argmax(line.curves.f))
+            right.plot(thresholds[best], line.curves.f[best], marker="o", markersize=4, color=f"C{number}")
+        left.set(title="precision over recall", xlabel="recall", ylabel="precision")
+        right.set(title="F over the threshold; dot: F max", xlabel="threshold", ylabel="F")
+        for axes in (left, right):
+            axes.set(xlim=(0, 1), ylim=(0, 1))
+        figure.suptitle(title)
+        wide = max(len(line.label) for line in lines) > _LONG_LABEL
+        figure.legend(loc="outside lower center", ncols=1 if wide else min(3, len(lines)), frameon=False)
         return picture_bytes(figure, form)
 
 

@@ -21,10 +21,12 @@ __all__ = [
     "LICENCE_NAME",
     "check_front_matter",
     "licence_text",
+    "page_figures",
     "render_card",
     "render_failure",
     "render_index",
     "render_page",
+    "tested_curves_name",
 ]
 
 _HUB_LICENCES = frozenset({"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc-by-4.0", "cc0-1.0"})
@@ -209,9 +211,28 @@ def render_card(record: RunRecord) -> str:
     return card
 
 
+def page_figures(record: RunRecord) -> tuple[str, ...]:
+    """Return the names of the pictures that the page of ``record`` shows."""
+    names = [f"{record.id}_curves.svg"] if record.training.history else []
+    if any(test.curves is not None for test in record.evaluations):
+        names.append(tested_curves_name(record.id))
+    return tuple(names)
+
+
+def tested_curves_name(model_id: str) -> str:
+    """Return the name of the picture of a model's curves on the sets that it was tested on."""
+    return f"{model_id}_tested_curves.svg"
+
+
 def render_page(record: RunRecord) -> str:
     """Return the docs page ``<id>.md``."""
-    return _render("page.md.j2", record=record, settings=list(_settings(record.config)))
+    return _render(
+        "page.md.j2",
+        record=record,
+        settings=list(_settings(record.config)),
+        figures=page_figures(record),
+        test_curves=tested_curves_name(record.id),
+    )
 
 
 def render_failure(record: RunRecord) -> str:

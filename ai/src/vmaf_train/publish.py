@@ -18,6 +18,7 @@ from vmaf_train.model_card import (
     render_failure,
     render_index,
     render_page,
+    tested_curves_name,
 )
 from vmaf_train.registry import (
     MAX_MODEL_BYTES,
@@ -135,7 +136,9 @@ def publish_model(
         files |= _texts(record, entry, model_dir, docs_dir)
         # Old companions would be taken for this file's: external weights, and the quantised form.
         quantised = f"{entry.id}.int8.onnx"
-        remove = (f"{entry.onnx}.data", quantised, f"{quantised}.data")
+        remove = [f"{entry.onnx}.data", quantised, f"{quantised}.data"]
+        # Nor are earlier tests those of this file.
+        remove += {tested_curves_name(entry.id)} - figures.keys()
         stage_files(model_dir, docs_dir, files, remove)
         finish_staged(model_dir, docs_dir)
         written = sha256_file(model_dir / entry.onnx)
@@ -149,13 +152,19 @@ def publish_model(
     return tuple(files)
 
 
-def republish_card(model_dir: Path, docs_dir: Path, record: RunRecord) -> tuple[Path, ...]:
+def republish_card(
+    model_dir: Path, docs_dir: Path, record: RunRecord, figures: Mapping[str, bytes] | None = None
+) -> tuple[Path, ...]:
     """Write sidecar, card, page, index and row of a registered model anew from ``record``.
+
+    ``figures`` are pictures of the page that are new with this record, by name.
 
     Raises:
         PublishError: the model is not registered, or the record is of another file.
     """
-    return _renew(model_dir, docs_dir, record, {})
+    return _renew(
+        model_dir, docs_dir, record, {docs_dir / name: data for name, data in (figures or {}).items()}
+    )
 
 
 def publish_quantised(

@@ -273,6 +273,14 @@ class FrameCost(Record):
     """Resident memory of a process that does only this, at its highest."""
 
 
+class ThresholdCurves(Record):
+    """Means over the pictures, 0 to 1 each, at thresholds evenly spaced from 0 to 1."""
+
+    precision: tuple[float, ...]
+    recall: tuple[float, ...]
+    f: tuple[float, ...]
+
+
 class Evaluation(Record):
     """An external test of the shipped file, attached after the run."""
 
@@ -287,6 +295,7 @@ class Evaluation(Record):
     """The file that was measured."""
     licence: str
     metrics: dict[str, Figure]
+    curves: ThresholdCurves | None = None
     costs: tuple[FrameCost, ...] = ()
     notes: str = ""
 

@@ -67,7 +67,7 @@ def stage_files(
         model_dir: holds the staging folder.
         docs_dir: the other folder that targets may lie in.
         files: target to content; each target lies directly in one of the two folders.
-        remove: names in the model folder that must not be there beside the new files.
+        remove: names that must be in neither folder beside the new files.
 
     Raises:
         PublishError: the disk is full or a folder cannot be written; nothing is in place.
@@ -141,7 +141,7 @@ def finish_staged(model_dir: Path, docs_dir: Path) -> bool:
             if digest != item["sha256"]:
                 raise ValueError(f"{source.name} is damaged")
             moves.append((source, folders[folder] / _plain(item["name"]), digest))
-        gone = [model_dir / _plain(name) for name in plan["remove"]]
+        gone = [folder / _plain(name) for name in plan["remove"] for folder in folders.values()]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise PublishError(
             str(staging),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vmaf_train.errors import PublishError
 from vmaf_train.files import sha256_file
-from vmaf_train.model_card import LICENCE_NAME, licence_text, render_index
+from vmaf_train.model_card import LICENCE_NAME, licence_text, page_figures, render_index
 from vmaf_train.publish import expected_texts
 from vmaf_train.registry import (
     MAX_MODEL_BYTES,
@@ -95,9 +95,11 @@ def _sidecar_problems(model_dir: Path, docs_dir: Path, entry: ModelEntry) -> lis
             problems.append(
                 f"{entry.id}: {key} is {getattr(entry, key)!r} in its row, {value!r} by its record"
             )
-    figure = f"{entry.id}_curves.svg"
-    if record.training.history and not (docs_dir / figure).is_file():
-        problems.append(f"{figure}: missing, its page shows it")
+    problems += [
+        f"{figure}: missing, its page shows it"
+        for figure in page_figures(record)
+        if not (docs_dir / figure).is_file()
+    ]
     return problems + _stale(texts)
 
 

@@ -10,7 +10,7 @@ from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.evaluation.attaching import attach, require_registered
 from vmaf_train.model_card import check_front_matter
 from vmaf_train.registry import load_sidecar
-from vmaf_train.run_record import Evaluation, Figure, FrameCost
+from vmaf_train.run_record import Evaluation, Figure, FrameCost, ThresholdCurves
 
 
 def evaluation(sha256: str, value: float = 0.8123, protocol: str = "fed at native size; 4: #a") -> Evaluation:
@@ -86,6 +86,30 @@ def test_the_same_test_again_replaces_its_results_and_another_is_added(folders: 
         ("fed at native size; 4: #a", 0.5),
     ]
     assert folders.problems() == []
+
+
+def test_curves_of_the_tests_stand_on_the_page_until_the_model_is_replaced(folders: Folders) -> None:
+    sha256, picture = digest_of(folders), folders.docs / "tiny_v1_tested_curves.svg"
+    curves = ThresholdCurves(precision=(0.25, 0.5, 0.75), recall=(1.0, 0.5, 0.25), f=(0.5, 0.5, 0.5))
+    tests = [evaluation(sha256), evaluation(sha256, protocol="other")]
+    attach(folders.models, folders.docs, "tiny_v1", tests)
+    assert not picture.exists()
+    written = attach(
+        folders.models, folders.docs, "tiny_v1", [tests[1].model_copy(update={"curves": curves})]
+    )
+    assert picture in written
+    drawn = picture.read_text()
+    assert "SET 1000, other, 1,000 pairs" in drawn
+    assert "fed at native size" not in drawn
+    assert f"]({picture.name})" in (folders.docs / "tiny_v1.md").read_text()
+    assert folders.problems() == []
+    picture.unlink()
+    assert folders.problems() == [f"{picture.name}: missing, its page shows it"]
+    attach(folders.models, folders.docs, "tiny_v1", [evaluation(sha256)])
+    assert picture.read_text() == drawn
+    folders.publish(seed=1, replace=True)
+    assert folders.problems() == []
+    assert not picture.exists()
 
 
 def test_results_of_other_bytes_are_refused_and_nothing_changes(folders: Folders) -> None:

@@ -75,6 +75,12 @@ def test_the_record_gets_an_entry_per_way_of_feeding_that_model(four: Outcome) -
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", plain.date)
     for words in ("Seen.", "8 published", "1 unreadable", "bootstrap over pictures, 1000 draws, seed 42"):
         assert words in plain.notes
+    assert plain.curves is not None
+    assert len(plain.curves.f) == 52
+    recall = four.columns[0].curve("recall")
+    assert (plain.curves.recall[0], plain.curves.recall[-1]) == pytest.approx(
+        (recall[0], recall[-1]), abs=1e-4
+    )
     assert "IoU at 0.5, change" not in plain.metrics
     assert through.metrics["IoU at 0.5, change"] == four.differences[0].figures["IoU at 0.5"]
     assert "BT.709 limited range 4:2:0" in through.protocol

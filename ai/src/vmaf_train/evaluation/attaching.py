@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vmaf_train.errors import ConfigError
+from vmaf_train.evaluation.charts import record_curves
+from vmaf_train.model_card import tested_curves_name
 from vmaf_train.publish import republish_card
 from vmaf_train.registry import REGISTRY_NAME, load_registry, load_sidecar
 from vmaf_train.run_record import Evaluation, RunRecord
@@ -43,7 +45,7 @@ def require_registered(model_dir: Path, docs_dir: Path, model_id: str, digests: 
 def attach(
     model_dir: Path, docs_dir: Path, model_id: str, evaluations: Sequence[Evaluation]
 ) -> tuple[Path, ...]:
-    """Add evaluations to a model's record and write sidecar, card, page and index anew.
+    """Add evaluations to a model's record and write sidecar, card, page, curves and index anew.
 
     An earlier evaluation of the same set by the same protocol is replaced.
 
@@ -59,7 +61,11 @@ def attach(
     new = {(evaluation.dataset, evaluation.protocol) for evaluation in evaluations}
     kept = [old for old in record.evaluations if (old.dataset, old.protocol) not in new]
     extended = record.model_copy(update={"evaluations": (*kept, *evaluations)})
-    return republish_card(model_dir, docs_dir, RunRecord.model_validate(extended.model_dump()))
+    extended = RunRecord.model_validate(extended.model_dump())
+    drawn = record_curves(extended)
+    return republish_card(
+        model_dir, docs_dir, extended, {tested_curves_name(model_id): drawn} if drawn else {}
+    )
 
 
 def _record(model_dir: Path, model_id: str) -> RunRecord:

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from vmaf_train.evaluation.scores import IOU, MAE, Column
 from vmaf_train.evaluation.selection import Selection
 from vmaf_train.intervals import DRAWS, SEED, differences, figures
-from vmaf_train.run_record import Evaluation, Figure, FrameCost, RunRecord
+from vmaf_train.run_record import Evaluation, Figure, FrameCost, RunRecord, ThresholdCurves
 
-__all__ = ["Difference", "Extras", "Outcome", "conclude"]
+__all__ = ["Difference", "Extras", "Outcome", "conclude", "threshold_means"]
 
 _TOLD_CHANGES = (IOU, MAE)
+_KEPT_STEP = 5
+"""Every fifth of the 256 levels is kept in a record, the first and the last among them."""
 _INTERVALS = f"Intervals: bootstrap over pictures, {DRAWS} draws, seed {SEED}."
 
 
@@ -101,11 +103,21 @@ class Outcome:
                     model_sha256=sha256,
                     licence=self.selection.licence,
                     metrics=metrics,
+                    curves=threshold_means(column, step=_KEPT_STEP),
                     costs=extras.costs,
                     notes=" ".join((self.selection.notes, *trained, *extras.remarks, _INTERVALS)),
                 )
             )
         return tuple(entries)
+
+
+def threshold_means(column: Column, step: int = 1) -> ThresholdCurves:
+    """Return a column's curves at each ``step``-th of the 256 levels, to four decimals."""
+
+    def mean(name: str) -> tuple[float, ...]:
+        return tuple(round(float(value), 4) for value in column.curve(name)[::step])
+
+    return ThresholdCurves(precision=mean("precision"), recall=mean("recall"), f=mean("f"))
 
 
 def conclude(selection: Selection, columns: Sequence[Column], extras: Sequence[Extras]) -> Outcome:
