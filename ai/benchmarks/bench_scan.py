@@ -6,7 +6,7 @@ long integers among short ones, read again for each Loop. Each way is timed in a
 by its fastest batch, and the ways take turns, so the ratios hold on a busy machine too. How fast
 ``onnx.load`` is depends on whether the allocator hands out used pages: by default it does.
 
-    python ai/benchmarks/bench_scan.py [--model FILE] [--rounds 5] [--at-least 30]
+    python ai/benchmarks/bench_scan.py [--model FILE] [--rounds 5] [--at-least 50]
 
 The library is compiled from core/src/dnn with ``cc -O3``. Exit code 1 if C, on the small model in
 memory, is less than --at-least times faster than ``onnx.load`` of its file.
@@ -228,7 +228,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     arguments.add_argument("--model", type=Path, help="a small model in place of the made one")
     arguments.add_argument("--rounds", type=int, default=5)
-    arguments.add_argument("--at-least", type=float, default=30.0)
+    arguments.add_argument("--at-least", type=float, default=50.0)
     arguments.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
     given = arguments.parse_args()
     if given.child:
