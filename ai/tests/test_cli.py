@@ -297,9 +297,16 @@ def test_a_card_is_checked_and_made_anew(told: Told, folders: Folders) -> None:
     refused(told(*words, "--check"), 1, "no file")
 
 
-def test_a_card_of_an_unknown_model_or_without_a_record_is_refused(told: Told, folders: Folders) -> None:
-    refused(told("card", "other", *places(folders)), 2, "model other", "registry.json")
-    refused(told("card", "other", *places(folders), "--check"), 2, "model other")
+@pytest.mark.parametrize(
+    "words", [("card", "other"), ("card", "other", "--check"), ("quantise", "other", "--data", ".")]
+)
+def test_an_unknown_model_is_refused_by_the_list_of_the_known(
+    told: Told, folders: Folders, words: tuple[str, ...]
+) -> None:
+    refused(told(*words, *places(folders)), 2, "model other", "registry.json", "these: tiny_v1")
+
+
+def test_a_card_without_a_record_is_refused(told: Told, folders: Folders) -> None:
     (folders.models / "tiny_v1.json").unlink()
     refused(told("card", "tiny_v1", *places(folders), "--check"), 1, "tiny_v1.json", "No such file")
 

@@ -20,7 +20,7 @@ from vmaf_train.completion import config_names, task_names
 from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_config
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.doctor_command import doctor
-from vmaf_train.errors import ConfigError, PublishError, VmafTrainError
+from vmaf_train.errors import PublishError, VmafTrainError
 from vmaf_train.evaluation.command import eval_command
 from vmaf_train.interruption import Stopped
 from vmaf_train.new_task_command import new_task
@@ -295,19 +295,12 @@ def card(
 ) -> None:
     """Render a model's card and page anew from its run record."""
     from vmaf_train.publish import expected_texts, republish_card
-    from vmaf_train.registry import load_registry, load_sidecar
+    from vmaf_train.registry import load_sidecar, require_row
     from vmaf_train.staging import finish_interrupted
 
     if not check_only:
         finish_interrupted(model_dir, docs_dir)
-    entry = load_registry(model_dir).entry(model_id)
-    if entry is None:
-        raise ConfigError(
-            f"model {model_id}",
-            expected=f"a row of {model_dir / 'registry.json'}",
-            found="none",
-            next_step="see the ids there",
-        )
+    entry = require_row(model_dir, model_id)
     record = load_sidecar(model_dir, model_id).record
     if not check_only:
         for path in republish_card(model_dir, docs_dir, record):

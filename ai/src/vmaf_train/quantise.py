@@ -72,10 +72,11 @@ def quantise(
         reporter: told of progress.
 
     Raises:
-        ConfigError: the data is not what the model was trained on, or there is none.
+        ConfigError: the model is not registered, or the data is not what it was trained on, or there
+            is none.
         ContractError: the quantised file breaks the contract.
         GateError: the metric falls by more than ``max_fall``; nothing was changed.
-        PublishError: the model is not registered, or the folder cannot be written.
+        PublishError: the model is damaged, or the folder cannot be written.
     """
     record, original = load_model(model_dir, model_id)
     config = _recorded(plugin, record, data)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from vmaf_train.config import MODEL_ID_PATTERN
 from vmaf_train.config_faults import faults_text
-from vmaf_train.errors import PublishError
+from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import dump_json, sha256_bytes
 from vmaf_train.run_record import ModelKind, RunRecord, Sha256
 
@@ -28,6 +28,7 @@ __all__ = [
     "registry_entry",
     "registry_schema",
     "registry_text",
+    "require_row",
     "sidecar_text",
     "upsert",
 ]
@@ -212,25 +213,42 @@ def load_sidecar(model_dir: Path, model_id: str) -> Sidecar:
     return _load(model_dir / f"{model_id}.json", Sidecar)
 
 
+def require_row(model_dir: Path, model_id: str) -> ModelEntry:
+    """Return the registry's row of ``model_id``.
+
+    Raises:
+        ConfigError: there is none; the message lists the ids that are there.
+        PublishError: the registry is damaged.
+    """
+    registry = load_registry(model_dir)
+    entry = registry.entry(model_id)
+    if entry is None:
+        raise ConfigError(
+            f"model {model_id}",
+            expected=f"a row of {model_dir / REGISTRY_NAME}",
+            found=f"these: {', '.join(entry.id for entry in registry.models) or 'none'}",
+            next_step="give one of them, or another --model-dir",
+        )
+    return entry
+
+
 def load_model(model_dir: Path, model_id: str) -> tuple[RunRecord, bytes]:
     """Return the run record and the bytes of a registered model, the bytes as its row states them.
 
     Raises:
-        PublishError: the model is not registered, its sidecar is damaged, or the file is missing or
-            of other bytes.
+        ConfigError: the model is not registered.
+        PublishError: its sidecar is damaged, or the file is missing or of other bytes.
     """
-    entry = load_registry(model_dir).entry(model_id)
+    entry = require_row(model_dir, model_id)
     path = model_dir / f"{model_id}.onnx"
-    found = "no such row"
-    if entry is not None:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            found = error.strerror or str(error)
-        else:
-            if sha256_bytes(data) == entry.sha256:
-                return load_sidecar(model_dir, model_id).record, data
-            found = f"sha256 {sha256_bytes(data)[:12]}"
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        found = error.strerror or str(error)
+    else:
+        if sha256_bytes(data) == entry.sha256:
+            return load_sidecar(model_dir, model_id).record, data
+        found = f"sha256 {sha256_bytes(data)[:12]}"
     raise PublishError(
         str(path),
         expected=f"the file of a row of {model_dir / REGISTRY_NAME}",

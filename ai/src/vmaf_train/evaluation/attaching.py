@@ -9,7 +9,7 @@ from vmaf_train.errors import ConfigError
 from vmaf_train.evaluation.charts import record_curves
 from vmaf_train.model_card import tested_curves_name
 from vmaf_train.publish import republish_card
-from vmaf_train.registry import REGISTRY_NAME, load_registry, load_sidecar
+from vmaf_train.registry import load_sidecar, require_row
 from vmaf_train.run_record import Evaluation, RunRecord
 from vmaf_train.staging import finish_interrupted
 
@@ -69,13 +69,5 @@ def attach(
 
 
 def _record(model_dir: Path, model_id: str) -> RunRecord:
-    registry = load_registry(model_dir)
-    if registry.entry(model_id) is None:
-        known = ", ".join(entry.id for entry in registry.models) or "none"
-        raise ConfigError(
-            f"model {model_id}",
-            expected=f"a row of {model_dir / REGISTRY_NAME}",
-            found=f"these: {known}",
-            next_step="give one of them, or another --model-dir",
-        )
+    require_row(model_dir, model_id)
     return load_sidecar(model_dir, model_id).record
