@@ -3,6 +3,7 @@ from __future__ import annotations
 import platform
 import re
 import shlex
+import shutil
 import signal
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -20,8 +21,12 @@ from records import Folders, python, tiny_model
 from toy import ToyConfig, ToySamples, ToyTask, toy_plugin
 from vmaf_train import __version__
 from vmaf_train.cli import app
+from vmaf_train.config import shipped_config_names
 from vmaf_train.discovery import load_task
+from vmaf_train.registry import ModelEntry, load_registry, load_sidecar
 from vmaf_train.task import BatchStreams, DataSplits, StageProgress, TaskPlugin
+
+SHIPPED = Path(__file__).resolve().parents[2] / "model" / "tiny"
 
 
 @pytest.fixture
@@ -252,6 +257,19 @@ def test_a_model_is_checked_against_a_tasks_contract(told: Told, tmp_path: Path)
     assert answer.code == 1
     assert answer.err.startswith("error: ")
     assert "map" in answer.err
+
+
+@pytest.mark.parametrize("entry", load_registry(SHIPPED).models, ids=lambda entry: entry.id)
+def test_a_shipped_model_keeps_the_contract_of_the_config_that_made_it(
+    told: Told, entry: ModelEntry, tmp_path: Path
+) -> None:
+    task = load_sidecar(SHIPPED, entry.id).record.task
+    answer = told("check", SHIPPED / entry.onnx, "--task", task)
+    assert (answer.code, answer.err) == (0, "")
+    if entry.id in shipped_config_names():
+        elsewhere = tmp_path / "elsewhere.onnx"
+        shutil.copy(SHIPPED / entry.onnx, elsewhere)
+        assert told("check", elsewhere, "--task", task, "--config", entry.id).code == 0
 
 
 def test_verify_tells_what_agrees_and_what_does_not(told: Told, folders: Folders) -> None:

@@ -118,6 +118,25 @@ def _resolve(
     return resolved
 
 
+def _contract_config(plugin: TaskPlugin[Any], config: str | None, model: Path) -> TaskConfig:
+    """The named config, else that of the record beside the file, else the task's own."""
+    from vmaf_train.files import sha256_file
+    from vmaf_train.registry import load_sidecar
+
+    resolved = None
+    if config is None:
+        with contextlib.suppress(PublishError):
+            record = load_sidecar(model.parent, model.stem).record
+            if record.task == plugin.name and record.export and record.export.sha256 == sha256_file(model):
+                resolved = load_config(plugin.config_type, None, (), record.config)
+    resolved = resolved or _resolve(plugin, config, None, {})
+    data = getattr(resolved, "data", None)
+    if data is not None and not resolved.smoke and getattr(data, "root", resolved) is None:
+        # A contract needs no data, but a real model is not made without: any folder stands for it.
+        resolved = resolved.model_copy(update={"data": data.model_copy(update={"root": Path()})})
+    return resolved
+
+
 @app.command()
 def run(
     task: Annotated[
@@ -223,9 +242,13 @@ def check(
         str | None,
         typer.Option(help="Check that task's names, axes and opset too.", autocompletion=task_names),
     ] = None,
+    config: ConfigFile = None,
     as_json: Json = False,
 ) -> None:
-    """Check an ONNX file against the op list, and against a task's contract."""
+    """Check an ONNX file against the op list, and against a task's contract.
+
+    The contract is that of --config, else of the record beside the file, else of the task's own config.
+    """
     plugin = load_task(task) if task else None
     from vmaf_train.op_allowlist import check_model
 
@@ -260,7 +283,7 @@ def check(
     if plugin is not None:
         from vmaf_train.onnx_export import check_contract
 
-        resolved = _resolve(plugin, None, None, {})
+        resolved = _contract_config(plugin, config, model)
         check_contract(model.read_bytes(), plugin.create(resolved).export_spec(), resolved.export)
     if not as_json:
         print(f"{model}: ok, opset {report.opset}, {report.nodes} nodes: {', '.join(report.ops)}")

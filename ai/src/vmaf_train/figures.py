@@ -100,7 +100,7 @@ def threshold_curves(lines: Sequence[CurveLine], title: str, *, form: str) -> by
     """Return precision over recall, and F over the threshold; the same bytes for the same figures.
 
     Args:
-        lines: at least one, each of two thresholds or more.
+        lines: at least one.
         title: the heading.
         form: ``png`` or ``svg``.
     """
@@ -109,11 +109,14 @@ def threshold_curves(lines: Sequence[CurveLine], title: str, *, form: str) -> by
         left, right = figure.subplots(1, 2)
         for number, line in enumerate(lines):
             style = {"color": f"C{number}", "linestyle": "--" if line.dashed else "-"}
-            thresholds = np.linspace(0.0, 1.0, len(line.curves.f))
-            left.plot(line.curves.recall, line.curves.precision, label=line.label, **style)
-            right.plot(thresholds, line.curves.f, **style)
-            best = int(np.argmax(line.curves.f))
-            right.plot(thresholds[best], line.curves.f[best], marker="o", markersize=4, color=f"C{number}")
+            curves = line.curves
+            # Where nothing is found, precision is no number, and its 0 would be a point of the curve.
+            found = [place for place, recall in enumerate(curves.recall) if recall > 0]
+            recalls, precisions = np.array(curves.recall)[found], np.array(curves.precision)[found]
+            left.plot(recalls, precisions, label=line.label, **style)
+            right.plot(curves.threshold, curves.f, **style)
+            best = int(np.argmax(curves.f))
+            right.plot(curves.threshold[best], curves.f[best], marker="o", markersize=4, color=f"C{number}")
         left.set(title="precision over recall", xlabel="recall", ylabel="precision")
         right.set(title="F over the threshold; dot: F max", xlabel="threshold", ylabel="F")
         for axes in (left, right):

@@ -274,8 +274,9 @@ class FrameCost(Record):
 
 
 class ThresholdCurves(Record):
-    """Means over the pictures, 0 to 1 each, at thresholds evenly spaced from 0 to 1."""
+    """Means over the pictures at ascending thresholds; everything is 0 to 1."""
 
+    threshold: tuple[float, ...]
     precision: tuple[float, ...]
     recall: tuple[float, ...]
     f: tuple[float, ...]

@@ -90,7 +90,9 @@ def test_the_same_test_again_replaces_its_results_and_another_is_added(folders: 
 
 def test_curves_of_the_tests_stand_on_the_page_until_the_model_is_replaced(folders: Folders) -> None:
     sha256, picture = digest_of(folders), folders.docs / "tiny_v1_tested_curves.svg"
-    curves = ThresholdCurves(precision=(0.25, 0.5, 0.75), recall=(1.0, 0.5, 0.25), f=(0.5, 0.5, 0.5))
+    curves = ThresholdCurves(
+        threshold=(0.0, 0.5, 1.0), precision=(0.25, 0.5, 0.0), recall=(1.0, 0.5, 0.0), f=(0.5, 0.6, 0.0)
+    )
     tests = [evaluation(sha256), evaluation(sha256, protocol="other")]
     attach(folders.models, folders.docs, "tiny_v1", tests)
     assert not picture.exists()

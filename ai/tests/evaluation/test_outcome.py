@@ -76,7 +76,11 @@ def test_the_record_gets_an_entry_per_way_of_feeding_that_model(four: Outcome) -
     for words in ("Seen.", "8 published", "1 unreadable", "bootstrap over pictures, 1000 draws, seed 42"):
         assert words in plain.notes
     assert plain.curves is not None
-    assert len(plain.curves.f) == 52
+    thresholds = plain.curves.threshold
+    assert (thresholds[0], thresholds[-1]) == (0.0, 1.0)
+    assert list(thresholds) == sorted(set(thresholds))
+    assert {len(plain.curves.precision), len(plain.curves.f)} == {len(thresholds)}
+    assert 48 < len(thresholds) < 64
     recall = four.columns[0].curve("recall")
     assert (plain.curves.recall[0], plain.curves.recall[-1]) == pytest.approx(
         (recall[0], recall[-1]), abs=1e-4

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from vmaf_train.evaluation.measures import LEVELS
 from vmaf_train.evaluation.scores import IOU, MAE, Column
 from vmaf_train.evaluation.selection import Selection
 from vmaf_train.intervals import DRAWS, SEED, differences, figures
@@ -17,8 +18,8 @@ from vmaf_train.run_record import Evaluation, Figure, FrameCost, RunRecord, Thre
 __all__ = ["Difference", "Extras", "Outcome", "conclude", "threshold_means"]
 
 _TOLD_CHANGES = (IOU, MAE)
-_KEPT_STEP = 5
-"""Every fifth of the 256 levels is kept in a record, the first and the last among them."""
+_KEPT_LEVELS = (*range(8), *range(8, LEVELS - 8, 6), *range(LEVELS - 8, LEVELS))
+"""What a record keeps of the 256 levels: most at the ends, where a map of clear opinions changes."""
 _INTERVALS = f"Intervals: bootstrap over pictures, {DRAWS} draws, seed {SEED}."
 
 
@@ -103,7 +104,7 @@ class Outcome:
                     model_sha256=sha256,
                     licence=self.selection.licence,
                     metrics=metrics,
-                    curves=threshold_means(column, step=_KEPT_STEP),
+                    curves=threshold_means(column, _KEPT_LEVELS),
                     costs=extras.costs,
                     notes=" ".join((self.selection.notes, *trained, *extras.remarks, _INTERVALS)),
                 )
@@ -111,13 +112,18 @@ class Outcome:
         return tuple(entries)
 
 
-def threshold_means(column: Column, step: int = 1) -> ThresholdCurves:
-    """Return a column's curves at each ``step``-th of the 256 levels, to four decimals."""
+def threshold_means(column: Column, levels: Sequence[int] = range(LEVELS)) -> ThresholdCurves:
+    """Return a column's curves at these of the 256 levels, to four decimals."""
 
     def mean(name: str) -> tuple[float, ...]:
-        return tuple(round(float(value), 4) for value in column.curve(name)[::step])
+        return tuple(round(float(value), 4) for value in column.curve(name)[list(levels)])
 
-    return ThresholdCurves(precision=mean("precision"), recall=mean("recall"), f=mean("f"))
+    return ThresholdCurves(
+        threshold=tuple(round(level / (LEVELS - 1), 4) for level in levels),
+        precision=mean("precision"),
+        recall=mean("recall"),
+        f=mean("f"),
+    )
 
 
 def conclude(selection: Selection, columns: Sequence[Column], extras: Sequence[Extras]) -> Outcome:
