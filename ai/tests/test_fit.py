@@ -130,6 +130,8 @@ def test_the_rate_starts_over_at_each_restart_and_falls_over_what_follows() -> N
         assert rates[start:end] == sorted(rates[start:end], reverse=True)
         assert rates[(start + end) // 2] == pytest.approx(0.55)
     assert rates[90] == pytest.approx(0.1)
+    unreached = ScheduleConfig(warmup_epochs=1.0, restarts=(3, 7), final_fraction=0.1)
+    assert [learning_rate(optimiser, unreached, step, 10, 3) for step in range(30)] == rates[:30]
 
 
 def test_without_warm_up_the_first_step_has_the_whole_rate() -> None:

@@ -193,7 +193,11 @@ def test_resuming_with_another_config_is_refused_with_the_difference(
 def test_a_run_goes_on_past_its_end_if_a_restart_stands_there(tmp_path: Path) -> None:
     longer = ("fit.epochs=5", "fit.ema_decay=0.9", "schedule.restarts=[2,3]")
     straight = fit_toy(tmp_path / "straight", *longer)
-    for changes in (("fit.epochs=2",), ("fit.epochs=3", "schedule.restarts=[2]")):
+    for changes in (
+        ("fit.epochs=2",),
+        ("fit.epochs=3", "schedule.restarts=[2]"),
+        ("fit.epochs=2", "schedule.restarts=[2,3]", "fit.workers=0"),
+    ):
         run_dir = tmp_path / str(len(changes))
         fit_toy(run_dir, "fit.ema_decay=0.9", *changes)
         resumed = fit_toy(run_dir, *longer, resume=True)

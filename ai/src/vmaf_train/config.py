@@ -108,8 +108,12 @@ class ScheduleConfig(Section):
     """Where the cosine ends, as a fraction of lr."""
     restarts: tuple[int, ...] = ()
     """Epochs after which the rate starts at lr again and falls anew, without a warm-up (warm
-    restarts, Loshchilov and Hutter, 2017); ascending. A run may be resumed for more epochs if a
-    restart stands where it was to end."""
+    restarts, Loshchilov and Hutter, 2017); ascending. One at the end or later is not reached. A run
+    may be resumed for more epochs if a restart stands where it was to end."""
+
+    def ends(self, epochs: int) -> tuple[int, ...]:
+        """Return the epochs after which each descent of a run of ``epochs`` ends; the last is ``epochs``."""
+        return (*(restart for restart in self.restarts if restart < epochs), epochs)
 
 
 class GateConfig(Section):
@@ -163,17 +167,17 @@ class TaskConfig(Section):
 
     @model_validator(mode="after")
     def _restarts_ascend(self) -> TaskConfig:
-        bounds = (0, *self.schedule.restarts, self.fit.epochs)
-        if self.schedule.restarts and any(late <= early for early, late in pairwise(bounds)):
+        restarts = self.schedule.restarts
+        if any(late <= early for early, late in pairwise((0, *restarts))):
             raise ValueError(
-                f"schedule.restarts is {list(self.schedule.restarts)}: each must be later than the one "
-                f"before, from 1 up, and earlier than fit.epochs, which is {self.fit.epochs}"
+                f"schedule.restarts is {list(restarts)}: each must be later than the one before, from 1 up"
             )
-        if self.schedule.warmup_epochs > bounds[1]:
-            limit = "the first of schedule.restarts" if self.schedule.restarts else "fit.epochs"
+        first = self.schedule.ends(self.fit.epochs)[0]
+        if self.schedule.warmup_epochs > first:
+            limit = "fit.epochs" if first == self.fit.epochs else "the first of schedule.restarts"
             raise ValueError(
                 f"schedule.warmup_epochs is {self.schedule.warmup_epochs:g}, longer than {limit}, "
-                f"which is {bounds[1]}"
+                f"which is {first}"
             )
         return self
 

@@ -64,7 +64,7 @@ def learning_rate(
         return optimiser.lr * (step + 1) / (warmup + 1)
     if schedule.name == "constant":
         return optimiser.lr
-    bounds = [epoch * steps_per_epoch for epoch in (0, *schedule.restarts, epochs)]
+    bounds = [epoch * steps_per_epoch for epoch in (0, *schedule.ends(epochs))]
     start, end = next((pair for pair in pairwise(bounds) if step < pair[1]), (bounds[-2], bounds[-1]))
     begin = start or warmup
     progress = (step - begin) / max(end - begin, 1)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from vmaf_train.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
-from vmaf_train.config import TaskConfig, config_differences, default_values, recorded_config
+from vmaf_train.config import ScheduleConfig, TaskConfig, config_differences, default_values, recorded_config
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import write_atomic
 from vmaf_train.ranks import ALONE, Ranks
@@ -192,7 +192,7 @@ def _lengthened(recorded: dict[str, Any], identity: Mapping[str, Any]) -> dict[s
     """
     before, after = recorded["config"], identity["config"]
     was, now = (
-        [*config.get("schedule", {}).get("restarts", ()), config["fit"]["epochs"]]
+        ScheduleConfig.model_validate(config.get("schedule", {})).ends(config["fit"]["epochs"])
         for config in (before, after)
     )
     if len(now) <= len(was) or now[: len(was)] != was:
