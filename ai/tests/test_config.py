@@ -247,3 +247,10 @@ def test_every_key_of_the_framework_has_a_description_in_the_schema() -> None:
 
     assert undocumented(TaskConfig.model_json_schema()) == []
     assert FitConfig.model_json_schema()["additionalProperties"] is False
+
+
+def test_changes_that_build_on_one_another_are_not_altered_themselves() -> None:
+    changes = {"fit": {"epochs": 3}, "fit.seed": 5}
+    config = load_config(ToyConfig, None, (), changes)
+    assert (config.fit.epochs, config.fit.seed) == (3, 5)
+    assert changes == {"fit": {"epochs": 3}, "fit.seed": 5}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
 
+from vmaf_train.files import sha256_bytes
 from vmaf_train.op_allowlist import check_model
 from vmaf_train.registry import ModelEntry, load_registry, load_sidecar
 from vmaf_train.verify import verify_problems
@@ -47,6 +49,13 @@ def test_it_maps_frames_of_every_size_that_its_card_allows(row: ModelEntry) -> N
         assert np.isfinite(found).all()
         assert found.min() >= 0.0
         assert found.max() <= 1.0
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_its_recorded_config_is_the_one_of_its_digest_with_nothing_of_a_machine(row: ModelEntry) -> None:
+    record = load_sidecar(MODELS, row.id).record
+    text = json.dumps(record.config, sort_keys=True, allow_nan=False)
+    assert sha256_bytes(text.encode()) == record.config_digest
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)

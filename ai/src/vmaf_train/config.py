@@ -7,6 +7,7 @@ file named by its ``base:`` key, or from the defaults below.
 from __future__ import annotations
 
 import contextlib
+import copy
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -242,7 +243,8 @@ def load_config(
             )
         _set(values, key.strip(), parse_yaml(text, f"--set {override}"))
     for key, value in (changes or {}).items():
-        _set(values, key, value)
+        # A copy: a later change may go into a section that an earlier one brought.
+        _set(values, key, copy.deepcopy(value))
     try:
         return config_type.model_validate(values)
     except ValidationError as error:
