@@ -28,8 +28,9 @@ from vmaf_train.errors import (
 )
 from vmaf_train.files import sha256_file
 from vmaf_train.onnx_export import ExportedModel, check_contract
-from vmaf_train.pipeline import RunPaths, owned_run_dir, run
+from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.registry import load_registry, load_sidecar
+from vmaf_train.run_paths import owned_run_dir
 from vmaf_train.run_record import RunRecord
 from vmaf_train.task import DataSplits, StageProgress, TaskPlugin
 from vmaf_train.verify import verify_problems

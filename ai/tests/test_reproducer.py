@@ -50,6 +50,7 @@ def repeated(plugin: TaskPlugin[Any], command: str) -> TaskConfig:
         ("saliency_student_v1", ["model.encoder_widths=[8, 16, 24]", "data.policy=strict"]),
         ("smoke", []),
         ("saliency_student_v2", []),
+        ("saliency_student_v2_first", []),
         ("saliency_student_v2", ["fit.epochs=3", "augmentation.colour.contrast=0"]),
         ("smoke", ["fit.seed=7", "augmentation.flip_probability=0"]),
     ],

@@ -121,15 +121,13 @@ def _resolve(
 def _contract_config(plugin: TaskPlugin[Any], config: str | None, model: Path) -> TaskConfig:
     """The named config, else that of the record beside the file, else the task's own."""
     from vmaf_train.files import sha256_file
-    from vmaf_train.registry import load_sidecar
+    from vmaf_train.registry import record_beside
 
-    resolved = None
-    if config is None:
-        with contextlib.suppress(PublishError):
-            record = load_sidecar(model.parent, model.stem).record
-            if record.task == plugin.name and record.export and record.export.sha256 == sha256_file(model):
-                resolved = load_config(plugin.config_type, None, (), record.config)
-    resolved = resolved or _resolve(plugin, config, None, {})
+    record = record_beside(model, sha256_file(model)) if config is None else None
+    if record is not None and record.task == plugin.name:
+        resolved: TaskConfig = load_config(plugin.config_type, None, (), record.config)
+    else:
+        resolved = _resolve(plugin, config, None, {})
     data = getattr(resolved, "data", None)
     if data is not None and not resolved.smoke and getattr(data, "root", resolved) is None:
         # A contract needs no data, but a real model is not made without: any folder stands for it.

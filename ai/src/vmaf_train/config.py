@@ -67,6 +67,8 @@ class FitConfig(Section):
     """Samples in one optimiser step. A last, smaller batch of an epoch is left out."""
     seed: int = Field(default=42, ge=0, lt=2**63)
     """Decides initial weights, order and augmentation, together with epoch and item."""
+    initial: Path | None = Field(default=None, json_schema_extra=MACHINE_ONLY)
+    """Checkpoint, or run folder, whose best weights the run begins with; null begins with random ones."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes CUDA where it is there."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

@@ -19,6 +19,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vmaf_train.config import OptimiserConfig, ScheduleConfig, TaskConfig, config_differences
 from vmaf_train.errors import ConfigError, DataError, DivergenceError
 from vmaf_train.hardware import Hardware, keep_freed_memory
+from vmaf_train.initial_weights import begin_from
 from vmaf_train.interruption import Stopped, StopRequest
 from vmaf_train.loader import BatchLoader, telling_dead_workers
 from vmaf_train.ranks import ALONE, Ranks
@@ -95,6 +96,9 @@ def fit(
 ) -> FitResult:
     """Train ``network`` and return it with the weights of its best epoch.
 
+    With ``config.fit.initial`` it begins with the best weights of an earlier run (fine-tuning),
+    which the record names.
+
     Writes a checkpoint and ``metrics.jsonl`` into ``run_dir`` after each epoch, and where ``stop``
     is asked for, after the step then under way. With ``resume`` it goes on after the newest
     checkpoint there; the result is then the same, byte for byte on one CPU, as that of a run
@@ -105,15 +109,16 @@ def fit(
 
     Raises:
         ConfigError: fewer samples than a batch, fewer in a batch than processes, a checkpoint of
-            another run, or an operation that has no deterministic form although the config asks
-            for one.
+            another run, initial weights that do not fit, or an operation that has no deterministic
+            form although the config asks for one.
         DataError: a sample cannot be read any more, or a worker process died.
         DivergenceError: a loss, gradient, weight or metric that is no finite number.
         Stopped: a stop was asked for; the checkpoint is written.
     """
     stop = stop or StopRequest()
     steps_per_epoch = _checked_steps(config, splits)
-    identity = run_identity(config, splits, task, LOOP_REVISION)
+    initial = begin_from(config.fit.initial, network, task, splits.provenance.digest)
+    identity = run_identity(config, splits, task, LOOP_REVISION, initial)
     _require_one_run(ranks, config, task, identity)
     learner = _learner(network, config, hardware, ranks)
     network = learner.network
@@ -189,6 +194,7 @@ def fit(
         history=tuple(state.history),
         seconds=state.seconds,
         resumed_at=tuple(state.resumed_at),
+        initial=initial,
         byte_reproducible=hardware.device == "cpu" and config.fit.deterministic and ranks.alone,
     )
     return FitResult(_best_network(network, state), training)

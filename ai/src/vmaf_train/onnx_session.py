@@ -15,10 +15,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from vmaf_train.errors import ContractError, PublishError
+from vmaf_train.errors import ContractError
 from vmaf_train.files import sha256_bytes
 from vmaf_train.op_allowlist import read_model
-from vmaf_train.registry import MAX_MODEL_BYTES, load_sidecar
+from vmaf_train.registry import MAX_MODEL_BYTES, record_beside
 
 __all__ = ["MapModel", "open_model"]
 
@@ -193,13 +193,10 @@ def _require_signature(path: Path, side: str, values: Sequence[Any], channels: i
 
 
 def _recorded_sizes(model: MapModel) -> tuple[int, int] | None:
-    try:
-        export = load_sidecar(model.path.parent, model.name).record.export
-    except PublishError:
+    record = record_beside(model.path, model.sha256)
+    if record is None or record.export is None:
         return None
-    if export is None or export.sha256 != model.sha256:
-        return None
-    return export.size_multiple, export.min_size
+    return record.export.size_multiple, record.export.min_size
 
 
 def _probed_multiple(model: MapModel) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from pathlib import Path
@@ -16,13 +13,14 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from vmaf_train.config import TaskConfig, config_digest, config_yaml, recorded_config
+from vmaf_train.config import TaskConfig, config_digest, recorded_config
 from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import ConfigError, GateError
 from vmaf_train.figures import contact_sheet, curves
 from vmaf_train.files import sha256_file, write_atomic
 from vmaf_train.fit import FitResult, fit, trainable_parameters
 from vmaf_train.hardware import Hardware, choose_hardware, environment_record, reproducible_arithmetic
+from vmaf_train.initial_weights import load_initial_weights
 from vmaf_train.interruption import StopRequest, stop_signals
 from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
 from vmaf_train.onnx_export import check_parity, export_onnx, record_export
@@ -32,7 +30,7 @@ from vmaf_train.ranks import ALONE, Ranks, joined
 from vmaf_train.registry import ModelEntry
 from vmaf_train.report import Reporter, SilentReporter, closing_reporter
 from vmaf_train.reproducer import reproducer_command
-from vmaf_train.run_paths import held_run_dir, require_data_folders
+from vmaf_train.run_paths import owned_run_dir, require_data_folders
 from vmaf_train.run_record import (
     DataRecord,
     ExportRecord,
@@ -49,7 +47,6 @@ __all__ = ["RunPaths", "follow", "run"]
 _PREVIEWED = 16
 _REAL_PROBES = 4
 _ONNX_NAME = "model.onnx"
-_CONFIG_NAME = "config.yaml"
 _RECORD_NAME = "run_record.json"
 
 
@@ -184,49 +181,10 @@ def preflight(
     spec = task.export_spec()
     with torch.random.fork_rng():
         untrained = task.build_model()
+        if config.fit.initial is not None:
+            load_initial_weights(config.fit.initial, untrained)
         exported = export_onnx(untrained, spec, config.export, allowlist)
         check_parity(exported.data, untrained, spec, config.export)
-
-
-@contextmanager
-def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterator[None]:
-    """Hold the run folder for this process alone; refuse a folder of another run.
-
-    A folder in which a failed run left nothing to go on with is removed again.
-    """
-    lock = run_dir / ".lock"
-    standing = [path.name for path in run_dir.iterdir() if path != lock] if run_dir.is_dir() else []
-    if run_dir.exists() and not run_dir.is_dir():
-        standing = ["a file of that name"]
-    if standing and not resume:
-        raise ConfigError(
-            str(run_dir),
-            expected="an empty run folder",
-            found=f"one that holds {', '.join(sorted(standing)[:3])}",
-            next_step="go on with that run by --resume, or choose another --run-dir",
-        )
-    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
-    # The first write tells whether the folder can be written at all. A lock that is there is left
-    # as it is: in place of one that another process holds, a new file could be locked once more.
-    if not lock.exists():
-        write_atomic(lock, b"")
-    with held_run_dir(lock):
-        write_atomic(run_dir / _CONFIG_NAME, config_yaml(config))
-        try:
-            yield
-        except Exception:
-            _remove_unused(run_dir, lock, made)
-            raise
-
-
-def _remove_unused(run_dir: Path, lock: Path, made: Sequence[Path]) -> None:
-    """Remove the folders that this run made, if it put nothing but its lock and config there."""
-    if made and {path.name for path in run_dir.iterdir()} <= {lock.name, _CONFIG_NAME}:
-        with contextlib.suppress(OSError):
-            for name in (lock.name, _CONFIG_NAME):
-                (run_dir / name).unlink(missing_ok=True)
-            for folder in made:
-                folder.rmdir()
 
 
 def load_data(task: Task, config: TaskConfig, say: Reporter) -> DataSplits | None:
@@ -321,7 +279,7 @@ def describe(
         license=plugin.license,
         config=recorded_config(config),
         config_digest=config_digest(config),
-        reproducer=reproducer_command(plugin, config),
+        reproducer=reproducer_command(plugin, config, fitted.record.initial),
         finished=datetime.datetime.now(datetime.UTC).date().isoformat(),
         environment=environment_record(hardware, processes),
         data=provenance,

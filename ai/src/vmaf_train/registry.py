@@ -25,6 +25,7 @@ __all__ = [
     "load_model",
     "load_registry",
     "load_sidecar",
+    "record_beside",
     "registry_entry",
     "registry_schema",
     "registry_text",
@@ -211,6 +212,18 @@ def load_sidecar(model_dir: Path, model_id: str) -> Sidecar:
         PublishError: it is missing, damaged, too large, or disagrees with its own record.
     """
     return _load(model_dir / f"{model_id}.json", Sidecar)
+
+
+def record_beside(model: Path, sha256: str) -> RunRecord | None:
+    """Return the run record in the sidecar beside ``model``, if it is of a file of that digest.
+
+    None for a file without a readable sidecar, and for one whose sidecar tells of other bytes.
+    """
+    try:
+        record = load_sidecar(model.parent, model.stem).record
+    except PublishError:
+        return None
+    return record if record.export is not None and record.export.sha256 == sha256 else None
 
 
 def require_row(model_dir: Path, model_id: str) -> ModelEntry:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from vmaf_train.config import TaskConfig
+from vmaf_train.config import TaskConfig, config_yaml
 from vmaf_train.errors import ConfigError, PublishError
+from vmaf_train.files import write_atomic
 from vmaf_train.interruption import Stopped
 from vmaf_train.task import TaskPlugin
+
+_CONFIG_NAME = "config.yaml"
 
 __all__ = [
     "choose_run_dir",
@@ -23,6 +27,7 @@ __all__ = [
     "default_config",
     "default_output_dirs",
     "follows",
+    "owned_run_dir",
     "require_data_folders",
     "stopped_line",
 ]
@@ -58,7 +63,7 @@ def choose_sweep_dir(config: TaskConfig, sweep_dir: Path | None, *, resume: bool
     return sweep_dir or _numbered(Path("build") / "sweeps" / config.id, resume=resume)
 
 
-def held_run_dir(lock: Path) -> AbstractContextManager[object]:
+def _held(lock: Path) -> AbstractContextManager[object]:
     """Take the lock of a run folder until the end of the block.
 
     Raises:
@@ -81,6 +86,47 @@ def held_run_dir(lock: Path) -> AbstractContextManager[object]:
             found=error.strerror or str(error),
             next_step="make it writable, or choose another --run-dir",
         ) from error
+
+
+@contextmanager
+def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterator[None]:
+    """Hold the run folder for this process alone; refuse a folder of another run.
+
+    A folder in which a failed run left nothing to go on with is removed again.
+    """
+    lock = run_dir / ".lock"
+    standing = [path.name for path in run_dir.iterdir() if path != lock] if run_dir.is_dir() else []
+    if run_dir.exists() and not run_dir.is_dir():
+        standing = ["a file of that name"]
+    if standing and not resume:
+        raise ConfigError(
+            str(run_dir),
+            expected="an empty run folder",
+            found=f"one that holds {', '.join(sorted(standing)[:3])}",
+            next_step="go on with that run by --resume, or choose another --run-dir",
+        )
+    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
+    # The first write tells whether the folder can be written at all. A lock that is there is left
+    # as it is: in place of one that another process holds, a new file could be locked once more.
+    if not lock.exists():
+        write_atomic(lock, b"")
+    with _held(lock):
+        write_atomic(run_dir / _CONFIG_NAME, config_yaml(config))
+        try:
+            yield
+        except Exception:
+            _remove_unused(run_dir, lock, made)
+            raise
+
+
+def _remove_unused(run_dir: Path, lock: Path, made: Sequence[Path]) -> None:
+    """Remove the folders that this run made, if it put nothing but its lock and config there."""
+    if made and {path.name for path in run_dir.iterdir()} <= {lock.name, _CONFIG_NAME}:
+        with contextlib.suppress(OSError):
+            for name in (lock.name, _CONFIG_NAME):
+                (run_dir / name).unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
 
 
 def _numbered(home: Path, *, resume: bool) -> Path:

@@ -23,6 +23,7 @@ __all__ = [
     "Figure",
     "FrameCost",
     "GateRecord",
+    "InitialRecord",
     "ModelKind",
     "ParityProbe",
     "RunRecord",
@@ -128,6 +129,30 @@ class EpochRecord(Record):
     """Training samples per second, validation and checkpoint left out."""
 
 
+class InitialRecord(Record):
+    """The earlier run whose weights a run began with, as its checkpoint tells of it."""
+
+    id: str
+    checkpoint_sha256: Sha256
+    config: dict[str, Any]
+    """The earlier run's recorded config."""
+    data_digest: Sha256
+    """Digest of the samples that it used."""
+    epochs: int = Field(ge=1)
+    """Whole epochs that it had trained."""
+    best_epoch: int = Field(ge=1)
+    """The epoch whose weights were taken."""
+    metric: str
+    value: float
+    """Its primary metric at that epoch, on the samples that it held out."""
+    seconds: float = Field(ge=0)
+    """Wall-clock seconds of its epochs together."""
+    held_out: Literal["same", "unknown"]
+    """Whether it is certain that it trained on none of the samples that this run holds out."""
+    initial: InitialRecord | None = None
+    """What it began with itself."""
+
+
 class TrainingRecord(Record):
     """How the weights came to be."""
 
@@ -143,6 +168,8 @@ class TrainingRecord(Record):
     """Wall-clock seconds of all epochs together."""
     resumed_at: tuple[int, ...] = ()
     """Epochs after which the run was stopped and taken up again."""
+    initial: InitialRecord | None = None
+    """The run whose weights this one began with; none for random weights."""
     byte_reproducible: bool
     """Whether the same seed on the same machine and versions gives the same bytes."""
 
@@ -329,7 +356,7 @@ class RunRecord(Record):
     config: dict[str, Any]
     config_digest: Sha256
     reproducer: str
-    """The command that repeats the run."""
+    """The command that repeats the run; a line for each, where it began with the weights of another."""
     finished: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
     """UTC date on which the run ended."""
     environment: EnvironmentRecord

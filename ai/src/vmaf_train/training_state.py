@@ -18,7 +18,7 @@ from vmaf_train.config import ScheduleConfig, TaskConfig, config_differences, de
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import write_atomic
 from vmaf_train.ranks import ALONE, Ranks
-from vmaf_train.run_record import EpochRecord
+from vmaf_train.run_record import EpochRecord, InitialRecord
 from vmaf_train.task import DataSplits, Task
 
 __all__ = ["EpochPosition", "Learner", "TrainingState", "restore_state", "run_identity", "save_state"]
@@ -82,9 +82,16 @@ class Learner:
         return self.network if self.average is None else self.average.module
 
 
-def run_identity(config: TaskConfig, splits: DataSplits, task: Task, loop_revision: int) -> dict[str, Any]:
+def run_identity(
+    config: TaskConfig,
+    splits: DataSplits,
+    task: Task,
+    loop_revision: int,
+    initial: InitialRecord | None = None,
+) -> dict[str, Any]:
     """Return what must be equal for a checkpoint to belong to this run."""
-    return {
+    begun = {"initial": initial.model_dump(mode="json")} if initial is not None else {}
+    return begun | {
         "config": recorded_config(config),
         "data_digest": splits.provenance.digest,
         "loop_revision": loop_revision,
@@ -151,7 +158,9 @@ def restore_state(
         return TrainingState()
     try:
         recorded = _lengthened(json.loads(values["identity"]), identity)
-        differences = config_differences(recorded, identity, {"config": default_values(type(config))})
+        differences = config_differences(
+            _brief(recorded), _brief(identity), {"config": default_values(type(config))}
+        )
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _not_whole(path, error) from error
     if differences:
@@ -183,6 +192,13 @@ def restore_state(
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise _not_whole(path, error) from error
     return replace(state, resumed_at=[*state.resumed_at, state.epoch])
+
+
+def _brief(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity with a digest in place of all that is told of the weights that the run began with."""
+    initial = identity.get("initial")
+    digest = initial["checkpoint_sha256"] if initial is not None else None
+    return {key: value for key, value in identity.items() if key != "initial"} | {"fit.initial": digest}
 
 
 def _lengthened(recorded: dict[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:

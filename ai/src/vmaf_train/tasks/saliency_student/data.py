@@ -24,11 +24,11 @@ from vmaf_train.pairs import (
 )
 from vmaf_train.run_record import CorpusRecord, DataRecord
 from vmaf_train.task import DataSplits, StageProgress
-from vmaf_train.tasks.saliency_student.config import SaliencyConfig
+from vmaf_train.tasks.saliency_student.config import SaliencyConfig, ValidationConfig
 from vmaf_train.tasks.saliency_student.corpus import CORPUS_VERSION, EmbeddedPairs
 from vmaf_train.tasks.saliency_student.samples import ArrayPairs, TrainSamples, ValSamples
 
-__all__ = ["hold_out", "load_splits"]
+__all__ = ["hold_out", "load_splits", "split_settings"]
 
 
 def hold_out(stems: Sequence[str], share: float, seed: int) -> frozenset[str]:
@@ -40,6 +40,11 @@ def hold_out(stems: Sequence[str], share: float, seed: int) -> frozenset[str]:
     shuffled = sorted(stems)
     random.Random(seed).shuffle(shuffled)
     return frozenset(shuffled[: max(1, round(share * len(shuffled)))])
+
+
+def split_settings(validation: ValidationConfig) -> tuple[object, ...]:
+    """Return the settings that decide, with the stems, which pairs are held out."""
+    return validation.share, validation.seed, validation.hard_prefixes
 
 
 def load_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplits:
