@@ -105,6 +105,8 @@ def test_all_faults_stand_in_one_message(tmp_path: Path) -> None:
 
 def test_a_rule_over_several_keys_is_told_in_its_own_words(tmp_path: Path) -> None:
     assert told("fit: {epochs: 0}", tmp_path).startswith("fit.epochs is 0, so no weight would change")
+    untrained = told("{smoke: true, fit: {epochs: 0, initial: run}}", tmp_path)
+    assert untrained.startswith("fit.epochs is 0 and fit.initial is given")
     text = "fit: {epochs: 2}\nschedule: {warmup_epochs: 2.5}"
     assert told(text, tmp_path) == "schedule.warmup_epochs is 2.5, longer than fit.epochs, which is 2"
     text = "fit: {epochs: 4}\nschedule: {warmup_epochs: 2.5, restarts: [2]}"

@@ -9,7 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from pydantic import ValidationError
 
-from records import tiny_record
+from records import Folders, tiny_record
 from vmaf_train.errors import PublishError
 from vmaf_train.registry import (
     MAX_SIDECAR_BYTES,
@@ -18,6 +18,7 @@ from vmaf_train.registry import (
     Sidecar,
     load_registry,
     load_sidecar,
+    record_beside,
     registry_entry,
     registry_schema,
     registry_text,
@@ -301,6 +302,18 @@ def test_a_sidecar_reads_back_and_a_missing_or_broken_one_is_named(tmp_path: Pat
     path.write_text(json.dumps(values))
     with pytest.raises(PublishError, match=r"record\.export\.inputs"):
         load_sidecar(tmp_path, "tiny_v1")
+
+
+def test_a_record_counts_beside_the_very_file_that_it_is_of(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    record = folders.publish("tiny_v1")
+    model = folders.models / "tiny_v1.onnx"
+    assert record.export is not None
+    assert record_beside(model, record.export.sha256) == record
+    assert record_beside(model, "0" * 64) is None
+    assert record_beside(folders.models / "other.onnx", record.export.sha256) is None
+    (folders.models / "tiny_v1.json").write_text("{")
+    assert record_beside(model, record.export.sha256) is None
 
 
 def test_a_sidecar_larger_than_the_loader_reads_is_not_written() -> None:
