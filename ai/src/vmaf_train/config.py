@@ -168,7 +168,7 @@ class TaskConfig(Section):
             )
         if self.fit.epochs == 0 and self.fit.initial is not None:
             raise ValueError(
-                "fit.epochs is 0 and fit.initial is given: an untrained model has random weights"
+                "fit.epochs is 0 and fit.initial is given: an untrained model begins with none"
             )
         return self
 
