@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 import torch
+import yaml
 
 from toy import TOY_SPEC, ToyConfig, ToySamples, toy_plugin
 from vmaf_train.config import load_config
 from vmaf_train.errors import ConfigError, GateError, PublishError
+from vmaf_train.evaluation.attaching import attach
 from vmaf_train.files import sha256_file
 from vmaf_train.op_allowlist import check_model
 from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.publish import publish_quantised, republish_card
 from vmaf_train.quantise import quantise, quantise_bytes
-from vmaf_train.registry import load_model, load_registry, load_sidecar
+from vmaf_train.registry import load_model, load_registry, load_sidecar, record_beside
 from vmaf_train.report import SilentReporter
-from vmaf_train.run_record import RunRecord
+from vmaf_train.run_record import Evaluation, Figure, RunRecord
 from vmaf_train.task import TaskPlugin
 from vmaf_train.verify import verify_problems
 
@@ -34,14 +37,21 @@ def published(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def quantised(root: Path, max_fall: float = 0.1, plugin: TaskPlugin[ToyConfig] = PLUGIN) -> RunRecord:
+def results(card: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]
+    return found
+
+
+def quantised(
+    root: Path, max_fall: float = 0.1, plugin: TaskPlugin[ToyConfig] = PLUGIN, calibration: int = 8
+) -> RunRecord:
     return quantise(
         plugin,
         "toy_v1",
         None,
         model_dir=root / "models",
         docs_dir=root / "docs",
-        calibration=8,
+        calibration=calibration,
         max_fall=max_fall,
         threads=1,
         reporter=SilentReporter(),
@@ -134,6 +144,38 @@ def test_a_card_made_anew_keeps_the_8_bit_form(published: Path) -> None:
     record = quantised(published)
     republish_card(published / "models", published / "docs", record)
     assert verify_problems(published / "models", published / "docs") == []
+
+
+def test_tests_of_each_form_stand_apart_on_the_card_until_their_file_is_replaced(published: Path) -> None:
+    models, docs = published / "models", published / "docs"
+    quantised(published)
+    small, plain = (sha256_file(models / f"toy_v1{form}.onnx") for form in (".int8", ""))
+    tests = [
+        Evaluation(
+            dataset="SET",
+            protocol="fed at native size",
+            pairs=3,
+            digest="e" * 64,
+            date="2024-06-07",
+            model_sha256=sha256,
+            licence="free",
+            metrics={"F max": Figure(value=value)},
+        )
+        for sha256, value in ((plain, 0.75), (small, 0.25))
+    ]
+    attach(models, docs, "toy_v1", tests)
+    attach(models, docs, "toy_v1", tests[1:])
+    card = (models / "toy_v1_card.md").read_text()
+    assert card.index("**SET**, 3 pairs") < card.index("**SET, 8-bit form**, 3 pairs")
+    names = {result["dataset"]["name"]: result["metrics"][0]["value"] for result in results(card)[1:]}
+    assert names == {"SET, fed at native size": 0.75, "SET, 8-bit form, fed at native size": 0.25}
+    assert record_beside(models / "toy_v1.int8.onnx", small) == load_sidecar(models, "toy_v1").record
+    assert verify_problems(models, docs) == []
+    again = quantised(published, calibration=2)
+    assert again.quantised is not None
+    assert again.quantised.sha256 != small
+    assert again.evaluations == tuple(tests[:1])
+    assert verify_problems(models, docs) == []
 
 
 def test_the_quantised_file_answers_as_the_float_file_does(published: Path) -> None:

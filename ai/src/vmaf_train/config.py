@@ -167,9 +167,7 @@ class TaskConfig(Section):
                 "fit.epochs is 0, so no weight would change: only a smoke model may be untrained"
             )
         if self.fit.epochs == 0 and self.fit.initial is not None:
-            raise ValueError(
-                "fit.epochs is 0 and fit.initial is given: an untrained model begins with none"
-            )
+            raise ValueError("fit.epochs is 0 and fit.initial is given: an untrained model begins with none")
         return self
 
     @model_validator(mode="after")

@@ -136,7 +136,8 @@ def _results(record: RunRecord) -> list[dict[str, Any]]:
         rows.append(row(f"{names}, held-out validation", names, record.gate.metrics))
     for evaluation in record.evaluations:
         figures = {name: figure.value for name, figure in evaluation.metrics.items()}
-        rows.append(row(f"{evaluation.dataset}, {evaluation.protocol}", evaluation.dataset, figures))
+        name = f"{record.test_name(evaluation)}, {evaluation.protocol}"
+        rows.append(row(name, evaluation.dataset, figures))
     return [item for item in rows if item["metrics"]]
 
 

@@ -104,8 +104,11 @@ def quantise(
             found=f"{int8_value:.4f}",
             next_step="nothing was changed; raise --calibration, or keep the float file alone",
         )
+    # Tests of an earlier 8-bit form are not those of this one.
+    files = {record.export.sha256, sha256_bytes(small)} if record.export is not None else set()
     record = record.model_copy(
         update={
+            "evaluations": tuple(test for test in record.evaluations if test.model_sha256 in files),
             "quantised": QuantisedRecord(
                 sha256=sha256_bytes(small),
                 size_bytes=len(small),
@@ -119,7 +122,7 @@ def quantise(
                 max_fall=max_fall,
                 milliseconds=_times(original, small, spec, threads),
                 threads=threads,
-            )
+            ),
         }
     )
     publish_quantised(model_dir, docs_dir, record, small)

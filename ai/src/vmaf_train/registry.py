@@ -217,13 +217,14 @@ def load_sidecar(model_dir: Path, model_id: str) -> Sidecar:
 def record_beside(model: Path, sha256: str) -> RunRecord | None:
     """Return the run record in the sidecar beside ``model``, if it is of a file of that digest.
 
-    None for a file without a readable sidecar, and for one whose sidecar tells of other bytes.
+    The 8-bit form has no sidecar of its own: its model's tells of it. None for a file without a
+    readable sidecar, and for one whose sidecar tells of other bytes.
     """
     try:
-        record = load_sidecar(model.parent, model.stem).record
+        record = load_sidecar(model.parent, model.stem.removesuffix(".int8")).record
     except PublishError:
         return None
-    return record if record.export is not None and record.export.sha256 == sha256 else None
+    return record if sha256 in record.forms else None
 
 
 def require_row(model_dir: Path, model_id: str) -> ModelEntry:

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 RECORD_FORMAT = 1
+_FLOAT = "float32 file"
 
 ModelKind = Literal["fr", "nr", "filter"]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -370,3 +371,14 @@ class RunRecord(Record):
     quantised: QuantisedRecord | None = None
     """The 8-bit form, where one ships beside the file."""
     evaluations: tuple[Evaluation, ...] = ()
+
+    @property
+    def forms(self) -> dict[str, str]:
+        """The files that the record is of: SHA-256 to a word for the form."""
+        files = ((self.export, _FLOAT), (self.quantised, "8-bit form"))
+        return {file.sha256: form for file, form in files if file is not None}
+
+    def test_name(self, test: Evaluation) -> str:
+        """Return the name of the test's set, and the form of the file where it is not the first."""
+        form = self.forms.get(test.model_sha256, "another file")
+        return test.dataset if form == _FLOAT else f"{test.dataset}, {form}"

@@ -118,10 +118,16 @@ def test_results_of_other_bytes_are_refused_and_nothing_changes(folders: Folders
     before = folders.held()
     for call in (
         lambda: attach(folders.models, folders.docs, "tiny_v1", [evaluation("f" * 64)]),
+        lambda: attach(
+            folders.models,
+            folders.docs,
+            "tiny_v1",
+            [evaluation(digest_of(folders)), evaluation("f" * 64)],
+        ),
         lambda: require_registered(folders.models, folders.docs, "tiny_v1", ["f" * 64, "a" * 64]),
     ):
         with pytest.raises(
-            ConfigError, match=f"the file that its record describes, sha256 {digest_of(folders)}"
+            ConfigError, match=f"describes, by sha256: float32 file {digest_of(folders)}, found"
         ):
             call()
     assert folders.held() == before
@@ -141,7 +147,7 @@ def test_the_registered_file_is_found_among_several(folders: Folders) -> None:
 def test_a_model_replaced_meanwhile_keeps_its_own_record(folders: Folders) -> None:
     sha256 = digest_of(folders)
     folders.publish(seed=1, replace=True)
-    with pytest.raises(ConfigError, match="the file that its record describes"):
+    with pytest.raises(ConfigError, match="a file that its record describes"):
         attach(folders.models, folders.docs, "tiny_v1", [evaluation(sha256)])
     assert folders.problems() == []
 

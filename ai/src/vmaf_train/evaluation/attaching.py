@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from vmaf_train.errors import ConfigError
 from vmaf_train.evaluation.charts import record_curves
@@ -17,7 +18,7 @@ __all__ = ["attach", "require_registered"]
 
 
 def require_registered(model_dir: Path, docs_dir: Path, model_id: str, digests: Sequence[str]) -> RunRecord:
-    """Return the record of a registered model, after finding its file among those to evaluate.
+    """Return the record of a registered model, after finding a file of it among those to evaluate.
 
     Args:
         model_dir: the registry's folder.
@@ -31,14 +32,8 @@ def require_registered(model_dir: Path, docs_dir: Path, model_id: str, digests: 
     """
     finish_interrupted(model_dir, docs_dir)
     record = _record(model_dir, model_id)
-    export = record.export
-    if export is None or export.sha256 not in digests:
-        raise ConfigError(
-            f"results for model {model_id}",
-            expected=f"the file that its record describes, sha256 {export.sha256 if export else 'none'}",
-            found=", ".join(digests),
-            next_step=f"evaluate {model_dir / f'{model_id}.onnx'}",
-        )
+    if record.forms.keys().isdisjoint(digests):
+        _refuse(record, digests, model_dir)
     return record
 
 
@@ -47,7 +42,7 @@ def attach(
 ) -> tuple[Path, ...]:
     """Add evaluations to a model's record and write sidecar, card, page, curves and index anew.
 
-    An earlier evaluation of the same set by the same protocol is replaced.
+    An earlier evaluation of the same file on the same set by the same protocol is replaced.
 
     Returns:
         the files written.
@@ -56,10 +51,16 @@ def attach(
         ConfigError: the model is gone, or an evaluation is of other bytes than its record's.
         PublishError: the registry is damaged or locked, or its folder cannot be written.
     """
+    finish_interrupted(model_dir, docs_dir)
     record = _record(model_dir, model_id)
-    require_registered(model_dir, docs_dir, model_id, [evaluation.model_sha256 for evaluation in evaluations])
-    new = {(evaluation.dataset, evaluation.protocol) for evaluation in evaluations}
-    kept = [old for old in record.evaluations if (old.dataset, old.protocol) not in new]
+    if strangers := {evaluation.model_sha256 for evaluation in evaluations} - record.forms.keys():
+        _refuse(record, sorted(strangers), model_dir)
+
+    def same_test(evaluation: Evaluation) -> tuple[str, str, str]:
+        return evaluation.dataset, evaluation.protocol, evaluation.model_sha256
+
+    new = {same_test(evaluation) for evaluation in evaluations}
+    kept = [old for old in record.evaluations if same_test(old) not in new]
     extended = record.model_copy(update={"evaluations": (*kept, *evaluations)})
     extended = RunRecord.model_validate(extended.model_dump())
     drawn = record_curves(extended)
@@ -71,3 +72,13 @@ def attach(
 def _record(model_dir: Path, model_id: str) -> RunRecord:
     require_row(model_dir, model_id)
     return load_sidecar(model_dir, model_id).record
+
+
+def _refuse(record: RunRecord, digests: Sequence[str], model_dir: Path) -> NoReturn:
+    described = ", ".join(f"{form} {sha256}" for sha256, form in record.forms.items())
+    raise ConfigError(
+        f"results for model {record.id}",
+        expected=f"a file that its record describes, by sha256: {described or 'none'}",
+        found=", ".join(digests) or "none",
+        next_step=f"evaluate {model_dir / f'{record.id}.onnx'}",
+    )

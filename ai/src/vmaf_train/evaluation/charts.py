@@ -28,7 +28,7 @@ def curves(outcome: Outcome, form: str) -> bytes:
 def record_curves(record: RunRecord) -> bytes | None:
     """Return the curves of all tests of a record as an SVG; None where no test has any."""
     lines = [
-        CurveLine(f"{test.dataset}, {test.protocol}, {test.pairs:,} pairs", test.curves)
+        CurveLine(f"{record.test_name(test)}, {test.protocol}, {test.pairs:,} pairs", test.curves)
         for test in record.evaluations
         if test.curves is not None
     ]

@@ -69,20 +69,17 @@ class Outcome:
     date: str
 
     def evaluations(self, record: RunRecord) -> tuple[Evaluation, ...]:
-        """Return the entries for the record of one of the models, one per way of feeding it.
+        """Return the entries for the record of one of the models, for each file of it and way of feeding.
 
         Where a training set was named, the notes say whether it is the one that the record names.
         """
-        if record.export is None:
-            return ()
-        sha256 = record.export.sha256
         trained: tuple[str, ...] = ()
         if self.selection.trained_digest and record.data is not None:
             same = self.selection.trained_digest == record.data.digest
             trained = (f"That set is {'' if same else 'not '}the one that this model was trained on.",)
         entries = []
         for number, column in enumerate(self.columns):
-            if column.model.sha256 != sha256:
+            if column.model.sha256 not in record.forms:
                 continue
             metrics = dict(self.figures[number])
             for difference in self.differences:
@@ -101,7 +98,7 @@ class Outcome:
                     pairs=len(self.selection.pairs),
                     digest=self.selection.digest,
                     date=self.date,
-                    model_sha256=sha256,
+                    model_sha256=column.model.sha256,
                     licence=self.selection.licence,
                     metrics=metrics,
                     curves=threshold_means(column, _KEPT_LEVELS),
