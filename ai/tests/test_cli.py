@@ -266,6 +266,10 @@ def test_a_shipped_model_keeps_the_contract_of_the_config_that_made_it(
     task = load_sidecar(SHIPPED, entry.id).record.task
     answer = told("check", SHIPPED / entry.onnx, "--task", task)
     assert (answer.code, answer.err) == (0, "")
+    if entry.int8_sha256 is not None:
+        answer = told("check", SHIPPED / f"{entry.id}.int8.onnx", "--task", task)
+        assert (answer.code, answer.err) == (0, "")
+        assert "DequantizeLinear" in answer.out
     if entry.id in shipped_config_names():
         elsewhere = tmp_path / "elsewhere.onnx"
         shutil.copy(SHIPPED / entry.onnx, elsewhere)

@@ -23,11 +23,14 @@ from vmaf_train.publish import publish_quantised, republish_card
 from vmaf_train.quantise import quantise, quantise_bytes
 from vmaf_train.registry import load_model, load_registry, load_sidecar, record_beside
 from vmaf_train.report import SilentReporter
-from vmaf_train.run_record import Evaluation, Figure, RunRecord
+from vmaf_train.run_record import Evaluation, Figure, RunRecord, ThresholdCurves
 from vmaf_train.task import TaskPlugin
 from vmaf_train.verify import verify_problems
 
 PLUGIN = toy_plugin(spec=replace(TOY_SPEC, metric_input=torch.logit))
+
+
+CURVES = ThresholdCurves(threshold=(0.0, 1.0), precision=(0.3, 1.0), recall=(1.0, 0.0), f=(0.4, 0.0))
 
 
 @pytest.fixture
@@ -160,6 +163,7 @@ def test_tests_of_each_form_stand_apart_on_the_card_until_their_file_is_replaced
             model_sha256=sha256,
             licence="free",
             metrics={"F max": Figure(value=value)},
+            curves=CURVES,
         )
         for sha256, value in ((plain, 0.75), (small, 0.25))
     ]
@@ -171,7 +175,11 @@ def test_tests_of_each_form_stand_apart_on_the_card_until_their_file_is_replaced
     assert names == {"SET, fed at native size": 0.75, "SET, 8-bit form, fed at native size": 0.25}
     assert record_beside(models / "toy_v1.int8.onnx", small) == load_sidecar(models, "toy_v1").record
     assert verify_problems(models, docs) == []
+    picture = docs / "toy_v1_tested_curves.svg"
+    assert "SET, 8-bit form, fed" in picture.read_text()
     again = quantised(published, calibration=2)
+    assert "SET, fed" in picture.read_text()
+    assert "8-bit form" not in picture.read_text()
     assert again.quantised is not None
     assert again.quantised.sha256 != small
     assert again.evaluations == tuple(tests[:1])

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from repeated import repeated
 from vmaf_train.config import (
     TaskConfig,
     config_digest,
@@ -27,19 +26,6 @@ class WideConfig(TaskConfig):
 
 
 WIDE = TaskPlugin(name="wide", summary="", config_type=WideConfig, create=lambda config: config)  # type: ignore[arg-type,return-value]
-
-
-def repeated(plugin: TaskPlugin[Any], command: str) -> TaskConfig:
-    """The config that the command line leads to."""
-    words = shlex.split(command)
-    assert words[:3] == ["vmaf-train", "run", plugin.name]
-    given: dict[str, list[str]] = {"--config": [], "--set": [], "--data": []}
-    for option, value in zip(words[3::2], words[4::2], strict=True):
-        given[option].append(value)
-    changes = {"data.root": Path(given["--data"][0])} if given["--data"] else {}
-    file = find_config_file(given["--config"][0]) if given["--config"] else None
-    resolved: TaskConfig = load_config(plugin.config_type, file, given["--set"], changes)
-    return resolved
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from repeated import repeated
+from vmaf_train.config import config_differences, default_values, recorded_config
+from vmaf_train.discovery import load_task
 from vmaf_train.files import sha256_bytes
 from vmaf_train.op_allowlist import check_model
 from vmaf_train.registry import ModelEntry, load_registry, load_sidecar
@@ -56,6 +59,13 @@ def test_its_recorded_config_is_the_one_of_its_digest_with_nothing_of_a_machine(
     record = load_sidecar(MODELS, row.id).record
     text = json.dumps(record.config, sort_keys=True, allow_nan=False)
     assert sha256_bytes(text.encode()) == record.config_digest
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_the_command_on_its_card_leads_to_the_config_that_made_it(row: ModelEntry) -> None:
+    record = load_sidecar(MODELS, row.id).record
+    config = repeated(load_task(record.task), record.reproducer.split("\n")[-1])
+    assert config_differences(record.config, recorded_config(config), default_values(type(config))) == []
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)

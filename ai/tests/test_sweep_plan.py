@@ -9,6 +9,7 @@ import pytest
 
 from toy import ToyConfig
 from vmaf_train.errors import ConfigError
+from vmaf_train.files import sha256_file
 from vmaf_train.sweep_plan import SweepPlan, plan_sweep
 
 
@@ -54,6 +55,24 @@ def test_config_files_are_compared_like_values(tmp_path: Path) -> None:
     )
     crossed = plan("fit.seed=1,2", configs=files)
     assert len(crossed.points) == 4
+
+
+def test_initial_weights_are_a_setting_told_by_their_digest(tmp_path: Path) -> None:
+    for name in ("a.pt", "b.pt"):
+        (tmp_path / name).write_text(name)
+    first, second = (sha256_file(tmp_path / name) for name in ("a.pt", "b.pt"))
+    varied = plan(f"fit.initial=null,{tmp_path / 'a.pt'},{tmp_path / 'b.pt'}")
+    assert [list(point.differences) for point in varied.points] == [
+        [],
+        [f"fit.initial: (unknown) -> '{first}'"],
+        [f"fit.initial: (unknown) -> '{second}'"],
+    ]
+    fixed = plan("fit.seed=1,2", f"fit.initial={tmp_path / 'a.pt'}")
+    assert [point.settings["fit"]["initial"] for point in fixed.points] == [first, first]
+    assert [list(point.differences) for point in fixed.points] == [[], ["fit.seed: 1 -> 2"]]
+    assert str(tmp_path) not in str(fixed.points[0].settings)
+    with pytest.raises(ConfigError, match="found none"):
+        plan("fit.seed=1,2", f"fit.initial={tmp_path / 'c.pt'}")
 
 
 def test_fewer_trials_than_points_may_be_asked_for_and_more_are_not() -> None:

@@ -128,6 +128,7 @@ class ToyTask:
     network: Callable[[], nn.Module] = ToyNet
     spec: ExportSpec = TOY_SPEC
     digest: str = "0" * 64
+    held_out: str | None = None
 
     def load_data(self, progress: StageProgress) -> DataSplits:
         progress("draw", 1, 1)
@@ -140,6 +141,7 @@ class ToyTask:
             val=len(self.val),
             split="fixed",
             digest=self.digest,
+            held_out=self.held_out,
             synthetic=True,
         )
         return DataSplits(self.train, self.val, provenance)

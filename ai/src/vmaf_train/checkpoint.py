@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.files import write_atomic
+from vmaf_train.files import sha256_bytes, write_atomic
 
-__all__ = ["CHECKPOINT_FORMAT", "latest_checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["CHECKPOINT_FORMAT", "latest_checkpoint", "load_checkpoint", "read_checkpoint", "save_checkpoint"]
 
 CHECKPOINT_FORMAT = 1
 _KEPT = 2
@@ -64,8 +64,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ConfigError: the file is missing, damaged, of another format, or holds anything but
             tensors and plain types. No code in it is run.
     """
+    return read_checkpoint(path)[0]
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Any], str]:
+    """Return what :func:`load_checkpoint` does, and the SHA-256 of the very bytes that it came from."""
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
+        state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a damaged or hostile file
         reason = str(error).strip().splitlines()
         raise ConfigError(
@@ -82,4 +88,4 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             found=f"{found!r}",
             next_step="start a new run",
         )
-    return state
+    return state, sha256_bytes(data)

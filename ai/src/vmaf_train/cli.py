@@ -17,7 +17,7 @@ from rich.table import Table
 
 from vmaf_train.build_facts import version_text
 from vmaf_train.completion import config_names, task_names
-from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_config
+from vmaf_train.config import ExportConfig, TaskConfig, config_yaml, find_config_file, load_config
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.doctor_command import doctor
 from vmaf_train.errors import PublishError, VmafTrainError
@@ -35,7 +35,7 @@ from vmaf_train.run_paths import (
     stopped_line,
 )
 from vmaf_train.sweep_command import sweep
-from vmaf_train.task import TaskPlugin
+from vmaf_train.task import ExportSpec, TaskPlugin
 
 __all__ = ["app", "main"]
 
@@ -118,13 +118,15 @@ def _resolve(
     return resolved
 
 
-def _contract_config(plugin: TaskPlugin[Any], config: str | None, model: Path) -> TaskConfig:
-    """The named config, else that of the record beside the file, else the task's own."""
+def _contract(plugin: TaskPlugin[Any], config: str | None, model: Path) -> tuple[ExportSpec, ExportConfig]:
+    """What the file must be by the named config, else by that of its record, else by the task's own."""
     from vmaf_train.files import sha256_file
+    from vmaf_train.quantise import with_added_ops
     from vmaf_train.registry import record_beside
 
-    record = record_beside(model, sha256_file(model)) if config is None else None
-    if record is not None and record.task == plugin.name:
+    sha256 = sha256_file(model)
+    record = record_beside(model, sha256)
+    if config is None and record is not None and record.task == plugin.name:
         resolved: TaskConfig = load_config(plugin.config_type, None, (), record.config)
     else:
         resolved = _resolve(plugin, config, None, {})
@@ -132,7 +134,9 @@ def _contract_config(plugin: TaskPlugin[Any], config: str | None, model: Path) -
     if data is not None and not resolved.smoke and getattr(data, "root", resolved) is None:
         # A contract needs no data, but a real model is not made without: any folder stands for it.
         resolved = resolved.model_copy(update={"data": data.model_copy(update={"root": Path()})})
-    return resolved
+    spec = plugin.create(resolved).export_spec()
+    small = record is not None and record.quantised is not None and record.quantised.sha256 == sha256
+    return with_added_ops(spec) if small else spec, resolved.export
 
 
 @app.command()
@@ -150,11 +154,11 @@ def run(
     ] = None,
     model_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of registry.json; default model/tiny, for smoke models build/."),
+        typer.Option(help="Folder of registry.json; default model/tiny, in build/ for smoke models."),
     ] = None,
     docs_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of docs pages; default docs/ai/models, for smoke models build/."),
+        typer.Option(help="Folder of docs pages; default docs/ai/models, in build/ for smoke models."),
     ] = None,
     model_id: Annotated[str | None, typer.Option("--id", help="Name of the model in the registry.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a model of the same id.")] = False,
@@ -281,8 +285,7 @@ def check(
     if plugin is not None:
         from vmaf_train.onnx_export import check_contract
 
-        resolved = _contract_config(plugin, config, model)
-        check_contract(model.read_bytes(), plugin.create(resolved).export_spec(), resolved.export)
+        check_contract(model.read_bytes(), *_contract(plugin, config, model))
     if not as_json:
         print(f"{model}: ok, opset {report.opset}, {report.nodes} nodes: {', '.join(report.ops)}")
 

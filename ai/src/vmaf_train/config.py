@@ -46,7 +46,8 @@ __all__ = [
 ]
 
 MACHINE_ONLY: dict[str, Any] = {"machine_only": True}
-"""Marks a field that says where or how fast, not what: it is neither recorded nor compared."""
+"""Marks a field that says where or how fast, not what: it is neither recorded nor compared. A digest
+of what lies there (the data, initial weights) is recorded instead."""
 
 MODEL_ID_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
 _MAX_ID = 64

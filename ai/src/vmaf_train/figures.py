@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vmaf_train.run_record import EpochRecord, ThresholdCurves
+from vmaf_train.run_record import EpochRecord, RunRecord, ThresholdCurves
 from vmaf_train.task import Panels
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "curves",
     "picture_bytes",
     "plain_style",
+    "record_curves",
     "threshold_curves",
     "trial_curves",
 ]
@@ -187,3 +188,13 @@ def contact_sheet(rows: Panels) -> bytes | None:
     buffer = io.BytesIO()
     Image.fromarray(sheet).save(buffer, format="PNG")
     return buffer.getvalue()
+
+
+def record_curves(record: RunRecord) -> bytes | None:
+    """Return the curves of all tests of a record as an SVG; None where no test has any."""
+    lines = [
+        CurveLine(f"{record.test_name(test)}, {test.protocol}, {test.pairs:,} pairs", test.curves)
+        for test in record.evaluations
+        if test.curves is not None
+    ]
+    return threshold_curves(lines, record.id, form="svg") if lines else None

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ __all__ = [
     "clear_unfinished",
     "dump_json",
     "link_atomic",
+    "names_digest",
     "nearest_standing",
     "require_writable",
     "resource",
@@ -29,6 +31,11 @@ _PACKAGE = Path(__file__).resolve().parent
 def sha256_bytes(data: bytes) -> str:
     """Return the SHA-256 of ``data`` as 64 lower-case hex digits."""
     return hashlib.sha256(data).hexdigest()
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """Return the SHA-256 over a set of names, in any order, as 64 lower-case hex digits."""
+    return sha256_bytes(json.dumps(sorted(names)).encode())
 
 
 def sha256_file(path: Path) -> str:

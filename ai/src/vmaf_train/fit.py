@@ -16,21 +16,29 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vmaf_train.config import OptimiserConfig, ScheduleConfig, TaskConfig, config_differences
+from vmaf_train.config import OptimiserConfig, ScheduleConfig, TaskConfig
 from vmaf_train.errors import ConfigError, DataError, DivergenceError
-from vmaf_train.hardware import Hardware, keep_freed_memory
-from vmaf_train.initial_weights import begin_from
+from vmaf_train.hardware import Hardware, environment_record, keep_freed_memory
+from vmaf_train.initial_weights import begin_from, initial_of_checkpoint
 from vmaf_train.interruption import Stopped, StopRequest
 from vmaf_train.loader import BatchLoader, telling_dead_workers
 from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.report import Reporter
-from vmaf_train.run_record import EpochRecord, TrainingRecord, finite_or_none
+from vmaf_train.run_record import (
+    EpochRecord,
+    InitialRecord,
+    TrainingRecord,
+    finite_or_none,
+)
 from vmaf_train.synced_norm import plain_norms, synced_norms
 from vmaf_train.task import DataSplits, Task
 from vmaf_train.training_state import (
     EpochPosition,
     Learner,
     TrainingState,
+    compared,
+    newest_checkpoint,
+    require_one_run,
     restore_state,
     run_identity,
     save_state,
@@ -117,12 +125,11 @@ def fit(
     """
     stop = stop or StopRequest()
     steps_per_epoch = _checked_steps(config, splits)
-    initial = begin_from(config.fit.initial, network, task, splits.provenance.digest)
-    identity = run_identity(config, splits, task, LOOP_REVISION, initial)
-    _require_one_run(ranks, config, task, identity)
+    stands = newest_checkpoint(run_dir, ranks) if resume else None
+    start = _start(task, config, splits, network, hardware, ranks, stands)
     learner = _learner(network, config, hardware, ranks)
-    network = learner.network
-    state = restore_state(run_dir, identity, config, learner, ranks) if resume else TrainingState()
+    network, identity = learner.network, start.identity
+    state = restore_state(*stands, identity, config, learner) if stands else TrainingState()
     loader = BatchLoader(
         splits.train,
         config.fit.batch_size,
@@ -135,6 +142,7 @@ def fit(
     shared = ranks.parallel(network)
     step_function: Callable[[Tensor], Tensor] = torch.compile(shared) if config.fit.compile else shared
     primary = task.metric().primary
+    _tell(reporter, start.initial)
     reporter.training(config.fit.epochs, steps_per_epoch, config.fit.batch_size, state.steps)
 
     def rate_of(step: int) -> float:
@@ -194,10 +202,53 @@ def fit(
         history=tuple(state.history),
         seconds=state.seconds,
         resumed_at=tuple(state.resumed_at),
-        initial=initial,
-        byte_reproducible=hardware.device == "cpu" and config.fit.deterministic and ranks.alone,
+        initial=start.initial,
+        byte_reproducible=start.byte_reproducible,
     )
     return FitResult(_best_network(network, state), training)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a run is, and which earlier run's weights it began with."""
+
+    initial: InitialRecord | None
+    byte_reproducible: bool
+    identity: dict[str, Any]
+
+
+def _start(
+    task: Task,
+    config: TaskConfig,
+    splits: DataSplits,
+    network: nn.Module,
+    hardware: Hardware,
+    ranks: Ranks,
+    stands: tuple[Path, dict[str, Any]] | None,
+) -> _Start:
+    """Put the configured initial weights into a new run's ``network``, and say what the run is."""
+    if stands is None:
+        initial = begin_from(config.fit.initial, network, type(config), splits.provenance, ranks)
+    else:
+        initial = initial_of_checkpoint(*stands, config.fit.initial)
+    environment = environment_record(hardware, ranks.size)
+    # Those of earlier runs are part of what would have to be repeated.
+    alike = initial is None or (initial.byte_reproducible and initial.environment == environment)
+    repeats = alike and hardware.device == "cpu" and config.fit.deterministic and ranks.alone
+    identity = run_identity(
+        config, splits, task, LOOP_REVISION, initial, environment, byte_reproducible=repeats
+    )
+    require_one_run(ranks, config, task, compared(identity))
+    return _Start(initial, repeats, identity)
+
+
+def _tell(reporter: Reporter, initial: InitialRecord | None) -> None:
+    if initial is not None:
+        sure = "the same samples held out" if initial.held_out == "same" else "NOT known what it held out"
+        reporter.stage(
+            f"fit: began with epoch {initial.best_epoch} of {initial.id}, "
+            f"{initial.metric} {initial.value:.4f}, {sure}"
+        )
 
 
 def _best_network(network: nn.Module, state: TrainingState) -> nn.Module:
@@ -206,36 +257,6 @@ def _best_network(network: nn.Module, state: TrainingState) -> nn.Module:
     best.load_state_dict(state.best_weights)
     plain_norms(best)
     return best.eval()
-
-
-def _require_one_run(ranks: Ranks, config: TaskConfig, task: Task, identity: dict[str, Any]) -> None:
-    """Refuse processes that cannot share this run: other data or versions, no sample, no way to merge."""
-    if ranks.alone:
-        return
-    first, *others = ranks.gather(identity)
-    differing = [text for other in others for text in config_differences(first, other, {})]
-    for thing, expected, wrong, next_step in (
-        (
-            "the processes of the run",
-            "one config, data set and version",
-            "; ".join(differing),
-            "give all the same",
-        ),
-        (
-            "fit.batch_size",
-            f"at least {ranks.size}, one sample for each process",
-            str(config.fit.batch_size) if config.fit.batch_size < ranks.size else "",
-            "raise it or start fewer processes",
-        ),
-        (
-            "the task's metric",
-            "a method merge for a run of several processes",
-            "" if hasattr(task.metric(), "merge") else "none",
-            "add it, see docs/ai/scaling.md, or train in one process",
-        ),
-    ):
-        if wrong:
-            raise ConfigError(thing, expected=expected, found=wrong, next_step=next_step)
 
 
 def _begin_random(seed: int, epoch: int, position: EpochPosition, ranks: Ranks) -> None:

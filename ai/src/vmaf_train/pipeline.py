@@ -40,6 +40,7 @@ from vmaf_train.run_record import (
     finite_or_none,
 )
 from vmaf_train.task import DataSplits, ExportSpec, Task, TaskPlugin
+from vmaf_train.training_state import newest_checkpoint
 from vmaf_train.validation import validate_with_intervals
 
 __all__ = ["RunPaths", "follow", "run"]
@@ -181,8 +182,8 @@ def preflight(
     spec = task.export_spec()
     with torch.random.fork_rng():
         untrained = task.build_model()
-        if config.fit.initial is not None:
-            load_initial_weights(config.fit.initial, untrained)
+        if config.fit.initial is not None and not (resume and newest_checkpoint(paths.run_dir)):
+            load_initial_weights(config.fit.initial, untrained, type(config))
         exported = export_onnx(untrained, spec, config.export, allowlist)
         check_parity(exported.data, untrained, spec, config.export)
 
@@ -279,7 +280,7 @@ def describe(
         license=plugin.license,
         config=recorded_config(config),
         config_digest=config_digest(config),
-        reproducer=reproducer_command(plugin, config, fitted.record.initial),
+        reproducer=reproducer_command(plugin, config, provenance, fitted.record.earlier),
         finished=datetime.datetime.now(datetime.UTC).date().isoformat(),
         environment=environment_record(hardware, processes),
         data=provenance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -168,9 +168,11 @@ def republish_card(
 
 
 def publish_quantised(
-    model_dir: Path, docs_dir: Path, record: RunRecord, quantised: bytes
+    model_dir: Path, docs_dir: Path, record: RunRecord, quantised: bytes, curves: bytes | None = None
 ) -> tuple[Path, ...]:
     """Put the 8-bit form of a registered model beside it, and all texts that speak of it.
+
+    ``curves`` is the picture of the record's tests; without one an earlier picture is removed.
 
     Raises:
         PublishError: the model is not registered, or record and bytes are of other files.
@@ -182,11 +184,17 @@ def publish_quantised(
             found=f"sha256 {sha256_bytes(quantised)[:12]}",
             next_step="quantise the model again",
         )
-    return _renew(model_dir, docs_dir, record, {model_dir / f"{record.id}.int8.onnx": quantised})
+    drawn = {docs_dir / tested_curves_name(record.id): curves} if curves is not None else {}
+    files = {model_dir / f"{record.id}.int8.onnx": quantised, **drawn}
+    return _renew(model_dir, docs_dir, record, files, () if drawn else (tested_curves_name(record.id),))
 
 
 def _renew(
-    model_dir: Path, docs_dir: Path, record: RunRecord, files: Mapping[Path, bytes]
+    model_dir: Path,
+    docs_dir: Path,
+    record: RunRecord,
+    files: Mapping[Path, bytes],
+    remove: Sequence[str] = (),
 ) -> tuple[Path, ...]:
     with publish_lock(model_dir):
         finish_staged(model_dir, docs_dir)
@@ -199,7 +207,7 @@ def _renew(
                 next_step="publish the model first",
             )
         files = {**files, **_texts(record, _entry(record), model_dir, docs_dir)}
-        stage_files(model_dir, docs_dir, files)
+        stage_files(model_dir, docs_dir, files, remove)
         finish_staged(model_dir, docs_dir)
     return tuple(files)
 

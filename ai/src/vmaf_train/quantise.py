@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from vmaf_train.config import TaskConfig, load_config
 from vmaf_train.errors import ConfigError, ContractError, GateError
+from vmaf_train.figures import record_curves
 from vmaf_train.files import sha256_bytes
 from vmaf_train.loader import VALIDATION_EPOCH, BatchLoader, sample_stream
 from vmaf_train.onnx_export import check_contract, normalise_model, open_session, tensor_shape
@@ -35,7 +36,7 @@ from vmaf_train.report import Reporter
 from vmaf_train.run_record import QuantisedRecord, RunRecord
 from vmaf_train.task import ExportSpec, Samples, Task, TaskPlugin
 
-__all__ = ["measure_file", "quantise", "quantise_bytes"]
+__all__ = ["measure_file", "quantise", "quantise_bytes", "with_added_ops"]
 
 METHOD = "static QDQ, weights int8 per channel, activations uint8 by range"
 _ADDED_OPS = frozenset({"QuantizeLinear", "DequantizeLinear"})
@@ -92,7 +93,7 @@ def quantise(
             next_step="give the same folder with --data",
         )
     small = quantise_bytes(original, spec, config, splits.train, calibration)
-    report = check_contract(small, _with_added_ops(spec), config.export)
+    report = check_contract(small, with_added_ops(spec), config.export)
     float_value = _primary(task, measure_file(original, task, spec, splits.val, reporter, "float32"))
     int8_value = _primary(task, measure_file(small, task, spec, splits.val, reporter, "8-bit"))
     fall = float_value - int8_value
@@ -125,7 +126,7 @@ def quantise(
             ),
         }
     )
-    publish_quantised(model_dir, docs_dir, record, small)
+    publish_quantised(model_dir, docs_dir, record, small, record_curves(record))
     return record
 
 
@@ -211,7 +212,8 @@ def _quiet_quantiser() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _with_added_ops(spec: ExportSpec) -> ExportSpec:
+def with_added_ops(spec: ExportSpec) -> ExportSpec:
+    """Return ``spec`` with the operators that the 8-bit form of its file may hold too."""
     return spec if spec.ops is None else dataclasses.replace(spec, ops=spec.ops | _ADDED_OPS)
 
 

@@ -340,6 +340,8 @@ def _notes(record: RunRecord) -> str:
         parts.append(
             f"Validation {record.gate.metric} {record.gate.value:.4f} over {record.data.val} samples."
         )
+    if not record.training.held_out_certain:
+        parts.append("An earlier run, whose weights it began with, may have seen them.")
     if record.export is not None and record.export.size_multiple > 1:
         parts.append(f"Frame height and width must be multiples of {record.export.size_multiple}.")
     return " ".join(parts)

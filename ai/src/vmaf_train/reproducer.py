@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vmaf_train.config import (
@@ -16,48 +16,60 @@ from vmaf_train.config import (
     shipped_config_names,
 )
 from vmaf_train.errors import ConfigError
-from vmaf_train.run_record import InitialRecord
+from vmaf_train.run_record import DataRecord, InitialRecord
 from vmaf_train.task import TaskPlugin
 
 __all__ = ["reproducer_command"]
 
+_Runs = Sequence[InitialRecord]
+
 
 def reproducer_command(
-    plugin: TaskPlugin[Any], config: TaskConfig, initial: InitialRecord | None = None
+    plugin: TaskPlugin[Any], config: TaskConfig, data: DataRecord | None = None, earlier: _Runs = ()
 ) -> str:
     """Return ``vmaf-train run ...`` with the nearest shipped config and every difference from it.
 
     A run that began with the weights of an earlier one has a line for each run, the earliest first.
-    No path of this machine is in them: the data folders stand as ``DIR``, ``DIR2`` and so on, the
-    folders of the first run as ``RUN1``, ``MODEL1`` and ``DOCS1``.
+    No path of this machine is in them: data folders stand as ``DIR``, ``DIR2`` and so on, those of an
+    earlier run on other data as ``RUN1DATA``, ``RUN1DATA2``, and what that run writes goes to ``RUN1``
+    and beside it.
+
+    Args:
+        plugin: the task.
+        config: the run's config.
+        data: what it learned from; None where that does not matter.
+        earlier: the runs that led to it, the latest first.
     """
-    earlier: list[TaskConfig] = []
-    while initial is not None:
-        earlier.insert(0, _earlier_config(config, initial))
-        initial = initial.initial
     lines = []
-    for number, made in enumerate((*earlier, config), start=1):
-        words = _run_words(plugin, made)
-        if number > 1:
-            words += ["--set", f"fit.initial=RUN{number - 1}"]
-        if made is not config:
-            # Apart from the shipped models: the last run may publish under the very same id.
-            words += ["--run-dir", f"RUN{number}", "--model-dir", f"MODEL{number}"]
-            words += ["--docs-dir", f"DOCS{number}"]
-        lines.append(shlex.join(words))
-    return "\n".join(lines)
+    ours = _folders(config)
+    for number, run in enumerate(reversed(earlier), start=1):
+        same = data is not None and run.data_digest == data.digest
+        count = len(ours) if same or run.data_folders is None else run.data_folders
+        places = ours if same else _places(f"RUN{number}DATA", count)
+        words = _run_words(plugin, type(config).model_validate(run.config), places)
+        words += _begun(number)
+        # Apart from the shipped models: the last run may publish under the very same id.
+        words += ["--run-dir", f"RUN{number}", "--model-dir", f"RUN{number}MODEL"]
+        lines.append([*words, "--docs-dir", f"RUN{number}DOCS"])
+    lines.append([*_run_words(plugin, config, ours), *_begun(len(lines) + 1)])
+    return "\n".join(shlex.join(words) for words in lines)
 
 
-def _earlier_config(config: TaskConfig, initial: InitialRecord) -> TaskConfig:
-    """The config of an earlier run, with the data folders of this one: a record names none."""
-    made = type(config).model_validate(initial.config)
-    data: Any = getattr(made, "data", None)
-    ours = getattr(config, "data", None)
-    folders = {name: getattr(ours, name) for name in ("root", "extra_roots") if hasattr(ours, name)}
-    return made.model_copy(update={"data": data.model_copy(update=folders)}) if folders else made
+def _begun(number: int) -> list[str]:
+    return ["--set", f"fit.initial=RUN{number - 1}"] if number > 1 else []
 
 
-def _run_words(plugin: TaskPlugin[Any], config: TaskConfig) -> list[str]:
+def _folders(config: TaskConfig) -> tuple[str, ...]:
+    data = getattr(config, "data", None)
+    given = (getattr(data, "root", None), *getattr(data, "extra_roots", ()))
+    return _places("DIR", sum(folder is not None for folder in given))
+
+
+def _places(name: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{name}{number if number > 1 else ''}" for number in range(1, count + 1))
+
+
+def _run_words(plugin: TaskPlugin[Any], config: TaskConfig, folders: Sequence[str]) -> list[str]:
     candidates = []
     for name in (plugin.config_file, plugin.demo_config_file, *_fitting_configs(plugin)):
         values = load_config_values(find_config_file(name)) if name else {}
@@ -68,11 +80,10 @@ def _run_words(plugin: TaskPlugin[Any], config: TaskConfig) -> list[str]:
         words += ["--config", name]
     for key, value in changes.items():
         words += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
-    data = getattr(config, "data", None)
-    if extra := getattr(data, "extra_roots", ()):
-        words += ["--set", f"data.extra_roots=[{', '.join(f'DIR{n}' for n in range(2, len(extra) + 2))}]"]
-    if getattr(data, "root", None):
-        words += ["--data", "DIR"]
+    if folders[1:]:
+        words += ["--set", f"data.extra_roots=[{', '.join(folders[1:])}]"]
+    if folders:
+        words += ["--data", folders[0]]
     return words
 
 

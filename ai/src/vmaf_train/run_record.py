@@ -6,11 +6,11 @@ is all that a renderer is given. A figure that could not be computed is null, ne
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from vmaf_train.record import Figure, Record, Sha256, decimal_text, finite_or_none
 
 __all__ = [
     "CardText",
@@ -38,18 +38,6 @@ RECORD_FORMAT = 1
 _FLOAT = "float32 file"
 
 ModelKind = Literal["fr", "nr", "filter"]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-def finite_or_none(values: Mapping[str, float]) -> dict[str, float | None]:
-    """Return ``values`` with every NaN and infinity as None, so that JSON can hold them."""
-    return {key: float(value) if math.isfinite(value) else None for key, value in values.items()}
-
-
-class Record(BaseModel):
-    """A frozen part of the record that refuses unknown keys and non-finite numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class CorpusRecord(Record):
@@ -75,9 +63,9 @@ class CorpusRecord(Record):
     """Pairs or files found before any check."""
     kept: int
     """Pairs that training or validation used."""
-    dropped: dict[str, int] = {}
+    dropped: dict[str, int] = Field(default_factory=dict)
     """Files or pairs left out, by reason."""
-    findings: dict[str, int] = {}
+    findings: dict[str, int] = Field(default_factory=dict)
     """Peculiarities that were seen and kept, by kind."""
     copy_note: str = ""
     """How the copy in use differs from the published files."""
@@ -95,6 +83,8 @@ class DataRecord(Record):
     """How the held-out samples were chosen."""
     digest: Sha256
     """SHA-256 over the content of all samples used, in order."""
+    held_out: Sha256 | None = None
+    """SHA-256 over the names of the held-out samples: with ``digest`` it tells which they are."""
     synthetic: bool = False
     """Whether the samples were made by a program."""
 
@@ -139,6 +129,10 @@ class InitialRecord(Record):
     """The earlier run's recorded config."""
     data_digest: Sha256
     """Digest of the samples that it used."""
+    held_out_names: Sha256 | None = None
+    """Digest of the names of those that it held out; None where the checkpoint does not say."""
+    data_folders: int | None = None
+    """How many folders they came from; None where the checkpoint does not say."""
     epochs: int = Field(ge=1)
     """Whole epochs that it had trained."""
     best_epoch: int = Field(ge=1)
@@ -148,8 +142,12 @@ class InitialRecord(Record):
     """Its primary metric at that epoch, on the samples that it held out."""
     seconds: float = Field(ge=0)
     """Wall-clock seconds of its epochs together."""
+    environment: EnvironmentRecord | None = None
+    byte_reproducible: bool = False
+    """As for :class:`TrainingRecord`, and that it had come to its end."""
     held_out: Literal["same", "unknown"]
-    """Whether it is certain that it trained on none of the samples that this run holds out."""
+    """Whether it is certain that it held out the same samples of the same data as the run whose
+    record this is, and so was trained on none of them."""
     initial: InitialRecord | None = None
     """What it began with itself."""
 
@@ -172,29 +170,21 @@ class TrainingRecord(Record):
     initial: InitialRecord | None = None
     """The run whose weights this one began with; none for random weights."""
     byte_reproducible: bool
-    """Whether the same seed on the same machine and versions gives the same bytes."""
-
-
-def decimal_text(value: float, *, signed: bool = False) -> str:
-    """Return a number with four decimals; one that they would not show with two digits instead."""
-    sign = "+" if signed and value else ""
-    small = 0 < abs(value) < 0.001
-    return f"{value:{sign}.1e}" if small else f"{value + 0.0:{sign}.4f}"  # + 0.0: no minus before zero
-
-
-class Figure(Record):
-    """A measured value with its interval, where one was computed."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
+    """Whether the same commands on the same machine and versions give the same bytes."""
 
     @property
-    def text(self) -> str:
-        """What a table shows: ``0.8123 (0.8012 to 0.8234)``."""
-        if self.low is None or self.high is None:
-            return decimal_text(self.value)
-        return f"{decimal_text(self.value)} ({decimal_text(self.low)} to {decimal_text(self.high)})"
+    def earlier(self) -> tuple[InitialRecord, ...]:
+        """The runs that led to this one, the latest first."""
+        runs, run = [], self.initial
+        while run is not None:
+            runs.append(run)
+            run = run.initial
+        return tuple(runs)
+
+    @property
+    def held_out_certain(self) -> bool:
+        """Whether no earlier run can have been trained on what this one holds out."""
+        return all(run.held_out == "same" for run in self.earlier)
 
 
 class GateRecord(Record):
@@ -206,9 +196,9 @@ class GateRecord(Record):
     passed: bool
     applied: bool = True
     """False for an untrained smoke model, which has nothing to prove."""
-    metrics: dict[str, float | None] = {}
+    metrics: dict[str, float | None] = Field(default_factory=dict)
     """All metrics of the chosen weights in float32 over the validation samples."""
-    intervals: dict[str, Figure] = {}
+    intervals: dict[str, Figure] = Field(default_factory=dict)
     """The same with 95 % intervals, for those metrics that give a value per sample."""
 
 
@@ -248,7 +238,7 @@ class ExportRecord(Record):
     """Height and width must be multiples of this."""
     min_size: int = Field(default=1, ge=1)
     """Least height and width."""
-    input_contract: dict[str, str] = {}
+    input_contract: dict[str, str] = Field(default_factory=dict)
     """What a frame must go through before it is fed, name to rule."""
     parity_limit: float
     parity: tuple[ParityProbe, ...] = Field(min_length=1)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from vmaf_train.config import recorded_config
 from vmaf_train.errors import (
     ConfigError,
     ContractError,
@@ -29,7 +28,7 @@ from vmaf_train.interruption import stop_signals
 from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.report import Reporter
 from vmaf_train.run_record import RunRecord
-from vmaf_train.sweep_plan import Point, SweepPlan
+from vmaf_train.sweep_plan import Point, SweepPlan, deciding_settings
 from vmaf_train.sweep_results import State, TrialResult, read_history, trial_dir, write_results
 from vmaf_train.task import TaskPlugin
 
@@ -110,10 +109,7 @@ def _owned(folder: Path, plugin: TaskPlugin[Any], plan: SweepPlan, *, resume: bo
         {
             "task": plugin.name,
             "trials": plan.trials,
-            "points": [
-                {"choices": dict(point.choices), "config": recorded_config(point.config)}
-                for point in plan.points
-            ],
+            "points": [{"choices": dict(point.choices), "config": point.settings} for point in plan.points],
         }
     )
     standing = folder / _PLAN
@@ -224,7 +220,7 @@ def _try(plugin: TaskPlugin[Any], point: Point, folder: Path, reporter: Reporter
             seconds=sum(epoch.seconds for epoch in read_history(paths.run_dir)),
         )
     record = RunRecord.model_validate_json(kept.read_bytes())
-    value = record.gate.value
+    value, initial = record.gate.value, record.training.initial
     return TrialResult(
         number=point.number,
         choices=dict(point.choices),
@@ -236,7 +232,7 @@ def _try(plugin: TaskPlugin[Any], point: Point, folder: Path, reporter: Reporter
         best_epoch=record.training.best_epoch,
         parameters=record.training.parameters,
         seconds=record.training.seconds,
-        config=record.config,
+        config=deciding_settings(record.config, initial.checkpoint_sha256 if initial is not None else None),
         data_digest=record.data.digest if record.data is not None else "",
         environment=record.environment.model_dump(mode="json"),
     )

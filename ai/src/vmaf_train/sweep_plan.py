@@ -16,9 +16,10 @@ from vmaf_train.config import (
     recorded_config,
 )
 from vmaf_train.errors import ConfigError
+from vmaf_train.files import sha256_file
 from vmaf_train.strict_yaml import parse_yaml
 
-__all__ = ["CONFIG_AXIS", "Axis", "Point", "SweepPlan", "plan_sweep"]
+__all__ = ["CONFIG_AXIS", "Axis", "Point", "SweepPlan", "deciding_settings", "plan_sweep"]
 
 CONFIG_AXIS = "config"
 """The axis of several config files; no setting bears this name, for settings lie in sections."""
@@ -49,12 +50,14 @@ class Point:
         number: from 1, in the order of the lists, the last list running fastest.
         choices: axis key to label.
         config: the whole config.
+        settings: what decides its result: the recorded config, and the digest of initial weights.
         differences: what differs from point 1 as ``key: old -> new``, nothing for point 1 itself.
     """
 
     number: int
     choices: Mapping[str, str]
     config: TaskConfig
+    settings: Mapping[str, Any]
     differences: tuple[str, ...]
 
 
@@ -132,7 +135,7 @@ def _points(
             raise _refused(
                 f"sweep trial {_shown(choices)}", error.expected, error.found, error.next_step
             ) from error
-        recorded = recorded_config(config)
+        recorded = deciding_settings(recorded_config(config), _initial_digest(config))
         first = first or recorded
         same = seen.setdefault(json.dumps(recorded, sort_keys=True), choices)
         if same is not choices:
@@ -143,8 +146,23 @@ def _points(
                 "leave one out; a machine-only setting changes no result",
             )
         differences = config_differences(first, recorded, {})
-        points.append(Point(len(points) + 1, choices, config, tuple(differences)))
+        points.append(Point(len(points) + 1, choices, config, recorded, tuple(differences)))
     return tuple(points)
+
+
+def deciding_settings(recorded: Mapping[str, Any], initial_sha256: str | None) -> dict[str, Any]:
+    """Return a recorded config with the digest of the weights that its run begins with, if any."""
+    if initial_sha256 is None:
+        return dict(recorded)
+    return {**recorded, "fit": {**recorded.get("fit", {}), "initial": initial_sha256}}
+
+
+def _initial_digest(config: TaskConfig) -> str | None:
+    if config.fit.initial is None:
+        return None
+    from vmaf_train.initial_weights import initial_checkpoint  # brings torch along
+
+    return sha256_file(initial_checkpoint(config.fit.initial))
 
 
 def _values(override: str) -> tuple[str, list[Any]]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
-from vmaf_train.config import config_differences, config_yaml, flatten_config, recorded_config
+from vmaf_train.config import config_differences, config_yaml, flatten_config
 from vmaf_train.files import dump_json, write_atomic
 from vmaf_train.run_record import EpochRecord
 from vmaf_train.sweep_plan import SweepPlan
@@ -88,7 +88,7 @@ def fixed_line(plan: SweepPlan, results: Sequence[TrialResult]) -> str:
     recorded = [result for result in results if result.config]
     if len(recorded) < 2:
         return "held fixed: nothing to compare, for fewer than two trials left a record"
-    by_number = {point.number: recorded_config(point.config) for point in plan.points}
+    by_number = {point.number: point.settings for point in plan.points}
     first = recorded[0]
     odd = [
         f"trial {result.number}: {difference}"

@@ -28,7 +28,6 @@ __all__ = [
     "Metric",
     "Panels",
     "Samples",
-    "SplittingTask",
     "StageProgress",
     "Task",
     "TaskPlugin",
@@ -182,19 +181,6 @@ class Task(Protocol):
 
     def preview(self, batch: Tensor, output: Tensor, target: Tensor) -> Panels:
         """Return pictures of some samples for the contact sheet; empty for none."""
-        ...
-
-
-@runtime_checkable
-class SplittingTask(Task, Protocol):
-    """A task that can tell, from a config alone, which samples another run held out."""
-
-    def holds_out_as(self, recorded: Mapping[str, Any]) -> bool:
-        """Return whether a run of the ``recorded`` config on the same data held out the same samples.
-
-        Asked before a run begins with the weights of that one; without an answer the card says
-        that it is not known.
-        """
         ...
 
 

@@ -18,10 +18,20 @@ from vmaf_train.config import ScheduleConfig, TaskConfig, config_differences, de
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import write_atomic
 from vmaf_train.ranks import ALONE, Ranks
-from vmaf_train.run_record import EpochRecord, InitialRecord
+from vmaf_train.run_record import EnvironmentRecord, EpochRecord, InitialRecord
 from vmaf_train.task import DataSplits, Task
 
-__all__ = ["EpochPosition", "Learner", "TrainingState", "restore_state", "run_identity", "save_state"]
+__all__ = [
+    "EpochPosition",
+    "Learner",
+    "TrainingState",
+    "compared",
+    "newest_checkpoint",
+    "require_one_run",
+    "restore_state",
+    "run_identity",
+    "save_state",
+]
 
 
 @dataclass
@@ -88,16 +98,69 @@ def run_identity(
     task: Task,
     loop_revision: int,
     initial: InitialRecord | None = None,
+    environment: EnvironmentRecord | None = None,
+    *,
+    byte_reproducible: bool = False,
 ) -> dict[str, Any]:
-    """Return what must be equal for a checkpoint to belong to this run."""
-    begun = {"initial": initial.model_dump(mode="json")} if initial is not None else {}
-    return begun | {
+    """Return what a run is: what must be equal for a checkpoint to belong to it, and what it tells of it.
+
+    ``initial`` and ``facts`` are told to a run that begins with its weights, and not compared.
+    """
+    data = getattr(config, "data", None)
+    folders = (getattr(data, "root", None), *getattr(data, "extra_roots", ()))
+    return {
         "config": recorded_config(config),
         "data_digest": splits.provenance.digest,
         "loop_revision": loop_revision,
         "torch": torch.__version__,
         "primary_metric": task.metric().primary,
+        "initial": initial.model_dump(mode="json") if initial is not None else None,
+        "facts": {
+            "held_out": splits.provenance.held_out,
+            "data_folders": sum(folder is not None for folder in folders),
+            "environment": environment.model_dump(mode="json") if environment is not None else None,
+            "byte_reproducible": byte_reproducible,
+        },
     }
+
+
+def compared(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of an identity that all processes and checkpoints of a run share."""
+    return {key: value for key, value in identity.items() if key not in {"initial", "facts"}}
+
+
+def require_one_run(ranks: Ranks, config: TaskConfig, task: Task, identity: dict[str, Any]) -> None:
+    """Refuse processes that cannot share a run: other data or versions, no sample, no way to merge.
+
+    Raises:
+        ConfigError: as the line says.
+    """
+    if ranks.alone:
+        return
+    first, *others = ranks.gather(identity)
+    differing = [text for other in others for text in config_differences(first, other, {})]
+    for thing, expected, wrong, next_step in (
+        (
+            "the processes of the run",
+            "one config, data set and version",
+            "; ".join(differing),
+            "give all the same",
+        ),
+        (
+            "fit.batch_size",
+            f"at least {ranks.size}, one sample for each process",
+            str(config.fit.batch_size) if config.fit.batch_size < ranks.size else "",
+            "raise it or start fewer processes",
+        ),
+        (
+            "the task's metric",
+            "a method merge for a run of several processes",
+            "" if hasattr(task.metric(), "merge") else "none",
+            "add it, see docs/ai/scaling.md, or train in one process",
+        ),
+    ):
+        if wrong:
+            raise ConfigError(thing, expected=expected, found=wrong, next_step=next_step)
 
 
 def save_state(
@@ -137,30 +200,37 @@ def save_state(
     write_atomic(run_dir / "metrics.jsonl", lines)
 
 
-def restore_state(
-    run_dir: Path,
-    identity: Mapping[str, Any],
-    config: TaskConfig,
-    learner: Learner,
-    ranks: Ranks = ALONE,
-) -> TrainingState:
-    """Put the newest checkpoint of ``run_dir`` into ``learner`` and return the state beside it.
+def newest_checkpoint(run_dir: Path, ranks: Ranks = ALONE) -> tuple[Path, dict[str, Any]] | None:
+    """Return the newest checkpoint of a run and what it holds, None where there is none yet.
 
     The leading process reads it for all; their number need not be that of the run before.
-    Without a checkpoint nothing changes, and the state is that of a new run.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    found = latest_checkpoint(run_dir / "checkpoints") if ranks.leads else None
+    return ranks.broadcast((found, load_checkpoint(found)) if found is not None else None)
+
+
+def restore_state(
+    path: Path, values: Mapping[str, Any], identity: Mapping[str, Any], config: TaskConfig, learner: Learner
+) -> TrainingState:
+    """Put a run's checkpoint into ``learner`` and return the state beside it.
+
+    Args:
+        path: the checkpoint, for messages.
+        values: what it holds.
+        identity: what the run is now.
+        config: its config.
+        learner: as it was built.
 
     Raises:
         ConfigError: the checkpoint is damaged, or of another config, data or code.
     """
-    found = latest_checkpoint(run_dir / "checkpoints") if ranks.leads else None
-    path, values = ranks.broadcast((found, load_checkpoint(found) if found is not None else {}))
-    if path is None:
-        return TrainingState()
     try:
         recorded = _lengthened(json.loads(values["identity"]), identity)
-        differences = config_differences(
-            _brief(recorded), _brief(identity), {"config": default_values(type(config))}
-        )
+        defaults = {"config": default_values(type(config))}
+        differences = config_differences(compared(recorded), compared(identity), defaults)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _not_whole(path, error) from error
     if differences:
@@ -192,13 +262,6 @@ def restore_state(
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise _not_whole(path, error) from error
     return replace(state, resumed_at=[*state.resumed_at, state.epoch])
-
-
-def _brief(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The identity with a digest in place of all that is told of the weights that the run began with."""
-    initial = identity.get("initial")
-    digest = initial["checkpoint_sha256"] if initial is not None else None
-    return {key: value for key, value in identity.items() if key != "initial"} | {"fit.initial": digest}
 
 
 def _lengthened(recorded: dict[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:

@@ -106,6 +106,27 @@ def test_the_notes_say_whether_the_set_compared_with_is_the_one_trained_on(four:
         assert said in notes
 
 
+def test_the_notes_say_where_earlier_runs_learned_from_pictures_that_were_not_compared(four: Outcome) -> None:
+    told = {
+        "id": "first_v1",
+        "checkpoint_sha256": "b" * 64,
+        "config": {},
+        "epochs": 3,
+        "best_epoch": 2,
+        "metric": "iou",
+        "value": 0.5,
+        "seconds": 1.0,
+        "held_out": "unknown",
+    }
+    export = {"export.sha256": four.columns[0].model.sha256, "data.digest": "c" * 64}
+    for digests, said in ((["c", "c"], False), (["a", "c"], True), (["c", "a"], True)):
+        initial = None
+        for digest in digests:
+            initial = {**told, "data_digest": digest * 64, "initial": initial}
+        notes = four.evaluations(tiny_record(changes=export | {"training.initial": initial}))[0].notes
+        assert ("a run on other data, which was not compared" in notes) == said
+
+
 def test_what_is_printed_names_set_columns_measures_and_differences(four: Outcome) -> None:
     text = printed(four)
     assert "TOY: 6 of 7 pairs, evenly spaced, data digest dddddddddddddddd." in text

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.evaluation.charts import record_curves
+from vmaf_train.figures import record_curves
 from vmaf_train.model_card import tested_curves_name
 from vmaf_train.publish import republish_card
 from vmaf_train.registry import load_sidecar, require_row

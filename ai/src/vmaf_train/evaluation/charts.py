@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from vmaf_train.evaluation.outcome import Outcome, threshold_means
 from vmaf_train.figures import CurveLine, threshold_curves
-from vmaf_train.run_record import RunRecord
 
-__all__ = ["FORMS", "curves", "record_curves"]
+__all__ = ["FORMS", "curves"]
 
 FORMS = ("png", "svg")
 
@@ -23,13 +22,3 @@ def curves(outcome: Outcome, form: str) -> bytes:
     ]
     title = f"{outcome.selection.name}, {len(outcome.selection.pairs):,} pairs"
     return threshold_curves(lines, title, form=form)
-
-
-def record_curves(record: RunRecord) -> bytes | None:
-    """Return the curves of all tests of a record as an SVG; None where no test has any."""
-    lines = [
-        CurveLine(f"{record.test_name(test)}, {test.protocol}, {test.pairs:,} pairs", test.curves)
-        for test in record.evaluations
-        if test.curves is not None
-    ]
-    return threshold_curves(lines, record.id, form="svg") if lines else None

@@ -77,6 +77,8 @@ class Outcome:
         if self.selection.trained_digest and record.data is not None:
             same = self.selection.trained_digest == record.data.digest
             trained = (f"That set is {'' if same else 'not '}the one that this model was trained on.",)
+            if any(run.data_digest != self.selection.trained_digest for run in record.training.earlier):
+                trained += ("It began with the weights of a run on other data, which was not compared.",)
         entries = []
         for number, column in enumerate(self.columns):
             if column.model.sha256 not in record.forms:

@@ -102,6 +102,23 @@ def test_a_pair_of_two_sizes_is_dropped_counted_and_moves_no_other_pair(tmp_path
         load_splits(config_for(root, "data.policy=strict"), silent)
 
 
+def test_a_faulty_file_that_is_removed_moves_the_split_and_its_digest(tmp_path: Path) -> None:
+    root = toy_set(tmp_path / "set", 20)
+    odd = sorted((root / "TOY-Mask").iterdir())[7]
+    odd.write_bytes(odd.read_bytes()[:50])
+    faulty = load_splits(config_for(root), silent).provenance
+    again = load_splits(config_for(root), silent).provenance
+    odd.unlink()
+    next((root / "TOY-Image").glob(f"{odd.stem}.*")).unlink()
+    removed = load_splits(config_for(root), silent).provenance
+    assert faulty.held_out == again.held_out
+    assert faulty.digest == removed.digest
+    assert faulty.held_out != removed.held_out
+    other = load_splits(config_for(root, "validation.seed=7"), silent).provenance
+    assert other.digest == removed.digest
+    assert other.held_out != removed.held_out
+
+
 @pytest.mark.parametrize("size", [(100, 90), (256, 256), (24, 24), (30, 200)])
 def test_pictures_smaller_than_or_equal_to_the_crop_train(tmp_path: Path, size: tuple[int, int]) -> None:
     root = tmp_path / "set"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vmaf_train.errors import ConfigError
+from vmaf_train.files import names_digest
 from vmaf_train.pairs import (
     CATALOGUE,
     DecodedPairs,
@@ -24,11 +25,11 @@ from vmaf_train.pairs import (
 )
 from vmaf_train.run_record import CorpusRecord, DataRecord
 from vmaf_train.task import DataSplits, StageProgress
-from vmaf_train.tasks.saliency_student.config import SaliencyConfig, ValidationConfig
+from vmaf_train.tasks.saliency_student.config import SaliencyConfig
 from vmaf_train.tasks.saliency_student.corpus import CORPUS_VERSION, EmbeddedPairs
 from vmaf_train.tasks.saliency_student.samples import ArrayPairs, TrainSamples, ValSamples
 
-__all__ = ["hold_out", "load_splits", "split_settings"]
+__all__ = ["hold_out", "load_splits"]
 
 
 def hold_out(stems: Sequence[str], share: float, seed: int) -> frozenset[str]:
@@ -40,11 +41,6 @@ def hold_out(stems: Sequence[str], share: float, seed: int) -> frozenset[str]:
     shuffled = sorted(stems)
     random.Random(seed).shuffle(shuffled)
     return frozenset(shuffled[: max(1, round(share * len(shuffled)))])
-
-
-def split_settings(validation: ValidationConfig) -> tuple[object, ...]:
-    """Return the settings that decide, with the stems, which pairs are held out."""
-    return validation.share, validation.seed, validation.hard_prefixes
 
 
 def load_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplits:
@@ -109,6 +105,7 @@ def _embedded_splits(config: SaliencyConfig) -> DataSplits:
         val=len(val),
         split=_split_text(config),
         digest=scenes.digest(),
+        held_out=names_digest(scenes.stems[i] for i in val),
         synthetic=True,
     )
     return DataSplits(
@@ -172,6 +169,7 @@ def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplit
         val=len(val),
         split=_split_text(config),
         digest=inspection.digest,
+        held_out=names_digest(pair.stem for pair in val),
     )
     return DataSplits(
         TrainSamples(train_pairs, config.augmentation),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,8 +11,8 @@ from vmaf_train.errors import ConfigError
 from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.run_record import CardText
 from vmaf_train.task import DataSplits, ExportSpec, Panels, StageProgress
-from vmaf_train.tasks.saliency_student.config import SMOKE_ID, SaliencyConfig, ValidationConfig
-from vmaf_train.tasks.saliency_student.data import load_splits, split_settings
+from vmaf_train.tasks.saliency_student.config import SMOKE_ID, SaliencyConfig
+from vmaf_train.tasks.saliency_student.data import load_splits
 from vmaf_train.tasks.saliency_student.exporter import saliency_export_spec
 from vmaf_train.tasks.saliency_student.losses import saliency_loss
 from vmaf_train.tasks.saliency_student.metrics import SaliencyMetric
@@ -58,11 +55,6 @@ class SaliencyTask:
     def card_text(self) -> CardText:
         """Return the card's prose."""
         return saliency_card_text(self.config)
-
-    def holds_out_as(self, recorded: Mapping[str, Any]) -> bool:
-        """Return whether a run of the ``recorded`` config on the same pairs held out the same ones."""
-        theirs = ValidationConfig.model_validate(recorded.get("validation", {}))
-        return split_settings(theirs) == split_settings(self.config.validation)
 
     def preview(self, batch: Tensor, output: Tensor, target: Tensor) -> Panels:
         """Return a row (image, truth, predicted map) for each sample."""

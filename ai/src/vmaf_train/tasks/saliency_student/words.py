@@ -48,8 +48,8 @@ def saliency_card_text(config: SaliencyConfig) -> CardText:
     return CardText(
         title=f"{config.id}: saliency map of a video frame",
         summary=(
-            f"{smoke}{_network_text(config.model)} that marks what stands out in a picture. It was trained "
-            "from scratch; no weights of others are in it. It has no memory: each frame is judged alone."
+            f"{smoke}{_network_text(config.model)} that marks what stands out in a picture. It has no "
+            "memory: each frame is judged alone."
         ),
         intended_use=(
             "Weights for the `mobilesal` extractor of a VMAF fork, whose feature `saliency_mean` is a "
