@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -21,13 +23,23 @@ from vmaf_train.synced_norm import plain_norms, synced_norms
 CHILD = Path(__file__).with_name("rank_child.py")
 
 
+def free_port() -> int:
+    """A port that stays free until the first process listens there.
+
+    It is below the range from which a system takes ports for outgoing connections: one of those
+    could be given away meanwhile, even to a process that tries to reach the port itself.
+    """
+    for port in random.sample(range(10_000, 30_000), 100):
+        with socket.socket() as tried, contextlib.suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port in a hundred tries")
+
+
 def in_processes(case: str, folder: Path, size: int = 2) -> list[tuple[int, str]]:
     """Run a case as torchrun would start it; return exit code and standard error by rank."""
     folder.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    shared = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     path = os.pathsep.join([str(CHILD.parent), os.environ.get("PYTHONPATH", "")])
     running = [
         subprocess.Popen(
