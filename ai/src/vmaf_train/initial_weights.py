@@ -152,7 +152,7 @@ def _told(path: Path, values: Mapping[str, Any], sha256: str, config_type: type[
             held_out="unknown",
             initial=identity.get("initial"),
         )
-        for earlier in _chain(record)[1:]:
+        for earlier in record.chain[1:]:
             config_type.model_validate(earlier.config)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _unfit(path, "a whole checkpoint of this task", " ".join(str(error).split())[:200]) from error
@@ -162,7 +162,7 @@ def _told(path: Path, values: Mapping[str, Any], sha256: str, config_type: type[
 def _judged(path: Path, record: InitialRecord, data: DataRecord) -> InitialRecord:
     """Say of each run of the chain whether it held out what ``data`` holds out; refuse a known leak."""
     judged: InitialRecord | None = None
-    for run in reversed(_chain(record)):
+    for run in reversed(record.chain):
         known = run.data_digest == data.digest and None not in (run.held_out_names, data.held_out)
         if known and run.held_out_names != data.held_out:
             raise _unfit(
@@ -173,13 +173,6 @@ def _judged(path: Path, record: InitialRecord, data: DataRecord) -> InitialRecor
         judged = run.model_copy(update={"held_out": "same" if known else "unknown", "initial": judged})
     assert judged is not None
     return judged
-
-
-def _chain(record: InitialRecord) -> list[InitialRecord]:
-    chain = [record]
-    while (earlier := chain[-1].initial) is not None:
-        chain.append(earlier)
-    return chain
 
 
 def _difference(wanted: Mapping[str, Tensor], found: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from vmaf_train.checkpoint import latest_checkpoint
 from vmaf_train.config import TaskConfig, config_digest, recorded_config
 from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import ConfigError, GateError
@@ -40,7 +41,6 @@ from vmaf_train.run_record import (
     finite_or_none,
 )
 from vmaf_train.task import DataSplits, ExportSpec, Task, TaskPlugin
-from vmaf_train.training_state import newest_checkpoint
 from vmaf_train.validation import validate_with_intervals
 
 __all__ = ["RunPaths", "follow", "run"]
@@ -182,7 +182,9 @@ def preflight(
     spec = task.export_spec()
     with torch.random.fork_rng():
         untrained = task.build_model()
-        if config.fit.initial is not None and not (resume and newest_checkpoint(paths.run_dir)):
+        if config.fit.initial is not None and not (
+            resume and latest_checkpoint(paths.run_dir / "checkpoints")
+        ):
             load_initial_weights(config.fit.initial, untrained, type(config))
         exported = export_onnx(untrained, spec, config.export, allowlist)
         check_parity(exported.data, untrained, spec, config.export)

@@ -105,11 +105,8 @@ def quantise(
             found=f"{int8_value:.4f}",
             next_step="nothing was changed; raise --calibration, or keep the float file alone",
         )
-    # Tests of an earlier 8-bit form are not those of this one.
-    files = {record.export.sha256, sha256_bytes(small)} if record.export is not None else set()
     record = record.model_copy(
         update={
-            "evaluations": tuple(test for test in record.evaluations if test.model_sha256 in files),
             "quantised": QuantisedRecord(
                 sha256=sha256_bytes(small),
                 size_bytes=len(small),
@@ -126,6 +123,9 @@ def quantise(
             ),
         }
     )
+    # Tests of an earlier 8-bit form are not those of this one.
+    tests = tuple(test for test in record.evaluations if test.model_sha256 in record.forms)
+    record = record.model_copy(update={"evaluations": tests})
     publish_quantised(model_dir, docs_dir, record, small, record_curves(record))
     return record
 

@@ -17,7 +17,7 @@ from vmaf_train.config import (
 )
 from vmaf_train.errors import ConfigError
 from vmaf_train.run_record import DataRecord, InitialRecord
-from vmaf_train.task import TaskPlugin
+from vmaf_train.task import TaskPlugin, data_folders
 
 __all__ = ["reproducer_command"]
 
@@ -60,9 +60,7 @@ def _begun(number: int) -> list[str]:
 
 
 def _folders(config: TaskConfig) -> tuple[str, ...]:
-    data = getattr(config, "data", None)
-    given = (getattr(data, "root", None), *getattr(data, "extra_roots", ()))
-    return _places("DIR", sum(folder is not None for folder in given))
+    return _places("DIR", len(data_folders(config)))
 
 
 def _places(name: str, count: int) -> tuple[str, ...]:

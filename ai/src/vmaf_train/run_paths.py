@@ -17,7 +17,7 @@ from vmaf_train.config import TaskConfig, config_yaml
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import write_atomic
 from vmaf_train.interruption import Stopped
-from vmaf_train.task import TaskPlugin
+from vmaf_train.task import TaskPlugin, data_folders
 
 _CONFIG_NAME = "config.yaml"
 
@@ -142,9 +142,8 @@ def require_data_folders(config: TaskConfig) -> None:
     Raises:
         ConfigError: ``data.root`` or one of ``data.extra_roots``, where a task has them, is no folder.
     """
-    data = getattr(config, "data", None)
-    for root in (getattr(data, "root", None), *getattr(data, "extra_roots", ())):
-        if isinstance(root, Path) and not root.is_dir():
+    for root in data_folders(config):
+        if not root.is_dir():
             raise ConfigError(
                 str(root),
                 expected="a folder of training data",

@@ -151,6 +151,14 @@ class InitialRecord(Record):
     initial: InitialRecord | None = None
     """What it began with itself."""
 
+    @property
+    def chain(self) -> tuple[InitialRecord, ...]:
+        """This run and those that led to it, the latest first."""
+        runs = [self]
+        while (earlier := runs[-1].initial) is not None:
+            runs.append(earlier)
+        return tuple(runs)
+
 
 class TrainingRecord(Record):
     """How the weights came to be."""
@@ -175,11 +183,7 @@ class TrainingRecord(Record):
     @property
     def earlier(self) -> tuple[InitialRecord, ...]:
         """The runs that led to this one, the latest first."""
-        runs, run = [], self.initial
-        while run is not None:
-            runs.append(run)
-            run = run.initial
-        return tuple(runs)
+        return self.initial.chain if self.initial is not None else ()
 
     @property
     def held_out_certain(self) -> bool:

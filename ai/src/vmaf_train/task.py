@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from vmaf_train.config import TaskConfig
@@ -32,6 +33,7 @@ __all__ = [
     "Task",
     "TaskPlugin",
     "TensorSpec",
+    "data_folders",
 ]
 
 API_VERSION = 1
@@ -211,3 +213,10 @@ class TaskPlugin(Generic[ConfigT]):
     demo_config_file: str = ""
     api_version: int = API_VERSION
     tags: tuple[str, ...] = field(default=())
+
+
+def data_folders(config: TaskConfig) -> tuple[Path, ...]:
+    """Return ``data.root`` and ``data.extra_roots``, where a task's config has and names them."""
+    data = getattr(config, "data", None)
+    folders = (getattr(data, "root", None), *getattr(data, "extra_roots", ()))
+    return tuple(folder for folder in folders if isinstance(folder, Path))

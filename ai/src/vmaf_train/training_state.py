@@ -14,12 +14,18 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from vmaf_train.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
-from vmaf_train.config import ScheduleConfig, TaskConfig, config_differences, default_values, recorded_config
+from vmaf_train.config import (
+    ScheduleConfig,
+    TaskConfig,
+    config_differences,
+    default_values,
+    recorded_config,
+)
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import write_atomic
 from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.run_record import EnvironmentRecord, EpochRecord, InitialRecord
-from vmaf_train.task import DataSplits, Task
+from vmaf_train.task import DataSplits, Task, data_folders
 
 __all__ = [
     "EpochPosition",
@@ -106,8 +112,6 @@ def run_identity(
 
     ``initial`` and ``facts`` are told to a run that begins with its weights, and not compared.
     """
-    data = getattr(config, "data", None)
-    folders = (getattr(data, "root", None), *getattr(data, "extra_roots", ()))
     return {
         "config": recorded_config(config),
         "data_digest": splits.provenance.digest,
@@ -117,7 +121,7 @@ def run_identity(
         "initial": initial.model_dump(mode="json") if initial is not None else None,
         "facts": {
             "held_out": splits.provenance.held_out,
-            "data_folders": sum(folder is not None for folder in folders),
+            "data_folders": len(data_folders(config)),
             "environment": environment.model_dump(mode="json") if environment is not None else None,
             "byte_reproducible": byte_reproducible,
         },
