@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import onnx
 import pytest
 import torch
 import yaml
+from torch import Tensor
 
 from toy import TOY_SPEC, ToyConfig, ToySamples, toy_plugin
 from vmaf_train.config import load_config
 from vmaf_train.errors import ConfigError, GateError, PublishError
 from vmaf_train.evaluation.attaching import attach
 from vmaf_train.files import sha256_file
+from vmaf_train.onnx_export import open_session
 from vmaf_train.op_allowlist import check_model
 from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.publish import publish_quantised, republish_card
@@ -24,13 +27,21 @@ from vmaf_train.quantise import quantise, quantise_bytes
 from vmaf_train.registry import load_model, load_registry, load_sidecar, record_beside
 from vmaf_train.report import SilentReporter
 from vmaf_train.run_record import Evaluation, Figure, RunRecord, ThresholdCurves
-from vmaf_train.task import TaskPlugin
+from vmaf_train.task import BatchStreams, TaskPlugin
 from vmaf_train.verify import verify_problems
 
 PLUGIN = toy_plugin(spec=replace(TOY_SPEC, metric_input=torch.logit))
 
 
 CURVES = ThresholdCurves(threshold=(0.0, 1.0), precision=(0.3, 1.0), recall=(1.0, 0.0), f=(0.4, 0.0))
+
+
+class BrightSamples(ToySamples):
+    """Pictures that are bright all over."""
+
+    def batch(self, items: Sequence[int], streams: BatchStreams) -> tuple[Tensor, Tensor]:
+        picture, truth = super().batch(items, streams)
+        return 0.9 + picture / 10, truth
 
 
 @pytest.fixture
@@ -96,9 +107,9 @@ def test_the_float_figure_is_that_of_the_gate(published: Path) -> None:
 def test_weights_are_8_bit_and_rounding_shows(published: Path) -> None:
     quantised(published)
     model = onnx.load(published / "models" / "toy_v1.int8.onnx")
-    kinds = [item.data_type for item in model.graph.initializer if item.name.endswith("_quantized")]
-    assert kinds
-    assert onnx.TensorProto.INT8 in kinds
+    weights = {item.name: item for item in model.graph.initializer if item.name.endswith("weight_quantized")}
+    assert weights
+    assert {item.data_type for item in weights.values()} == {onnx.TensorProto.UINT8}
     assert model.producer_name == "vmaf_train"
 
 
@@ -110,6 +121,18 @@ def test_the_same_samples_give_the_same_bytes(published: Path) -> None:
     )
     assert one == two
     assert one != other
+
+
+def test_strong_weights_on_bright_pixels_do_not_saturate() -> None:
+    weights = ", ".join(["0.037"] * 27)
+    graph = f"""<ir_version: 8, opset_import: ["": 17]>
+        mean (float[1, 3, H, W] input) => (float[1, 1, H, W] map) <float[1, 3, 3, 3] weight = {{{weights}}}>
+        {{ map = Conv<pads = [1, 1, 1, 1]>(input, weight) }}"""
+    original = onnx.parser.parse_model(graph).SerializeToString()
+    small = quantise_bytes(original, TOY_SPEC, load_config(ToyConfig), BrightSamples(4), 4)
+    bright = np.full((1, 3, 8, 8), 0.92, np.float32)  # within the ranges read
+    wanted, found = (open_session(data, 1).run(None, {"input": bright})[0] for data in (original, small))
+    assert found == pytest.approx(wanted, abs=0.01)
 
 
 @pytest.mark.parametrize("value", [-0.0051, -0.9, float("nan")])

@@ -36,9 +36,9 @@ from vmaf_train.report import Reporter
 from vmaf_train.run_record import QuantisedRecord, RunRecord
 from vmaf_train.task import ExportSpec, Samples, Task, TaskPlugin
 
-__all__ = ["measure_file", "quantise", "quantise_bytes", "with_added_ops"]
+__all__ = ["config_of_record", "measure_file", "quantise", "quantise_bytes", "with_added_ops"]
 
-METHOD = "static QDQ, weights int8 per channel, activations uint8 by range"
+METHOD = "static QDQ, weights uint8 per channel around 128, activations uint8 by range"
 _ADDED_OPS = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _QUANTISED_OPS = ("Conv", "ConvTranspose")
 """What is worth it: the arithmetic. Resizing and adding stay in float."""
@@ -80,7 +80,7 @@ def quantise(
         PublishError: the model is damaged, or the folder cannot be written.
     """
     record, original = load_model(model_dir, model_id)
-    config = _recorded(plugin, record, data)
+    config = config_of_record(plugin, record, data)
     task = plugin.create(config)
     spec = task.export_spec()
     splits = task.load_data(reporter.progress) if config.fit.epochs else None
@@ -130,8 +130,12 @@ def quantise(
     return record
 
 
-def _recorded(plugin: TaskPlugin[Any], record: RunRecord, data: Path | None) -> TaskConfig:
-    """The config of the run, with the folder that only this machine knows."""
+def config_of_record(plugin: TaskPlugin[Any], record: RunRecord, data: Path | None = None) -> TaskConfig:
+    """Return the config of a recorded run, with the data folder that only this machine knows.
+
+    Raises:
+        ConfigError: today's task refuses the recorded values.
+    """
     changes: dict[str, Any] = dict(record.config)
     if data is not None:
         changes["data.root"] = data
@@ -167,8 +171,11 @@ def quantise_bytes(
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=list(_QUANTISED_OPS),
                 per_channel=True,
-                weight_type=QuantType.QInt8,
+                # Not int8: x86 without VNNI multiplies uint8 by int8 into sums of two that saturate
+                # at 16 bits, so that the same file would say other things on other processors.
+                weight_type=QuantType.QUInt8,
                 activation_type=QuantType.QUInt8,
+                extra_options={"WeightSymmetric": True},  # one zero point, which the fused form needs
             )
         except Exception as error:  # the quantiser's exceptions share no base class
             raise ContractError(
