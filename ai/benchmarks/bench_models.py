@@ -34,6 +34,7 @@ LEAST_RUNS = 3
 def measure(path: Path, height: int, width: int, threads: int) -> tuple[float, float]:
     """Return the median milliseconds per frame and the mebibytes that running added to the process."""
     from vmaf_train.onnx_session import open_model
+    from vmaf_train.resident_memory import peak_bytes, restart_peak
 
     model = open_model(path, threads=threads)
     frame = np.random.default_rng(0).normal(size=(1, 3, height, width)).astype(np.float32)
@@ -45,19 +46,7 @@ def measure(path: Path, height: int, width: int, threads: int) -> tuple[float, f
         start = time.perf_counter()
         model.run(frame)
         times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e3, peak() - before
-
-
-def restart_peak() -> float:
-    """Let the peak start anew from what the process holds now, and return that in mebibytes."""
-    Path("/proc/self/clear_refs").write_text("5")
-    return peak()
-
-
-def peak() -> float:
-    """Return the most mebibytes that this process has held at once since the peak was restarted."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+    return statistics.median(times) * 1e3, (peak_bytes() - before) / (1 << 20)
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ import io
 import itertools
 import json
 import multiprocessing
-import resource
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -33,6 +32,7 @@ from vmaf_train.config import FitConfig, OptimiserConfig, find_config_file, load
 from vmaf_train.files import dump_json
 from vmaf_train.hardware import choose_hardware, environment_record
 from vmaf_train.loader import BatchLoader
+from vmaf_train.resident_memory import peak_bytes, resident_bytes, restart_peak
 from vmaf_train.tasks.saliency_student.config import SaliencyConfig
 from vmaf_train.tasks.saliency_student.data import load_splits
 from vmaf_train.tasks.saliency_student.task import SaliencyTask
@@ -61,18 +61,10 @@ def made_corpus(root: Path, count: int) -> None:
             (root / name / f"{i:08}.png").write_bytes(data + i.to_bytes(4))
 
 
-def resident(key: str) -> int:
-    """Return VmRSS (now) or VmHWM (peak) of this process in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key):
-            return int(line.split()[1]) << 10
-    raise RuntimeError(f"no {key} in /proc/self/status: this needs Linux")
-
-
 def forget_peak() -> None:
     """Start the peak anew from what is resident now."""
     gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
+    restart_peak()
 
 
 def over_pairs(root: Path, cache: Path, count: int) -> dict[str, float]:
@@ -87,13 +79,13 @@ def over_pairs(root: Path, cache: Path, count: int) -> dict[str, float]:
         "fit.threads": 1,
     }
     config = load_config(SaliencyConfig, None, (), changes)
-    base = resident("VmRSS")
+    base = resident_bytes()
     forget_peak()
     began = time.process_time()
     splits = load_splits(config, lambda *_: None)
-    loaded, seconds = resident("VmHWM"), time.process_time() - began
+    loaded, seconds = peak_bytes(), time.process_time() - began
     forget_peak()
-    held = resident("VmRSS")
+    held = resident_bytes()
     loader = BatchLoader(splits.train, 256, 0, train=True)
     for _ in loader.epoch(1):
         pass
@@ -102,7 +94,7 @@ def over_pairs(root: Path, cache: Path, count: int) -> dict[str, float]:
         "base_bytes": base,
         "load_peak_bytes": loaded,
         "held_bytes": held,
-        "epoch_peak_bytes": resident("VmHWM"),
+        "epoch_peak_bytes": peak_bytes(),
         "load_cpu_seconds": seconds,
     }
 
@@ -117,7 +109,7 @@ def over_steps(crop: int, batch: int) -> dict[str, float]:
     optimiser = torch.optim.Adam(network.parameters(), lr=OptimiserConfig().lr)
     images = hardware.place(torch.rand(batch, 3, crop, crop))
     target = (torch.rand(batch, 1, crop, crop) > 0.5).float()
-    base = resident("VmRSS")
+    base = resident_bytes()
     times = []
     for _ in range(3):
         began = time.process_time()
@@ -125,12 +117,11 @@ def over_steps(crop: int, batch: int) -> dict[str, float]:
         task.loss(network(images), target).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         times.append(time.process_time() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
     return {
         "crop": crop,
         "batch": batch,
         "base_bytes": base,
-        "peak_bytes": peak,
+        "peak_bytes": peak_bytes(),
         "step_cpu_seconds": min(times),
     }
 

@@ -9,7 +9,7 @@ import pytest
 
 from records import Folders
 from vmaf_train.errors import PublishError
-from vmaf_train.registry import MAX_MODEL_BYTES
+from vmaf_train.scan_state import MAX_MODEL_BYTES
 from vmaf_train.verify import verify_problems
 
 

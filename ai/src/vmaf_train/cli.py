@@ -17,7 +17,7 @@ from rich.table import Table
 
 from vmaf_train.build_facts import version_text
 from vmaf_train.completion import config_names, task_names
-from vmaf_train.config import ExportConfig, TaskConfig, config_yaml, find_config_file, load_config
+from vmaf_train.config import config_yaml
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.doctor_command import doctor
 from vmaf_train.errors import PublishError, VmafTrainError
@@ -28,14 +28,13 @@ from vmaf_train.pairs.commands import data_app
 from vmaf_train.prediction.commands import compare_signal, predict
 from vmaf_train.run_paths import (
     choose_run_dir,
-    default_config,
     default_output_dirs,
     follows,
     require_data_folders,
+    resolve_config,
     stopped_line,
 )
 from vmaf_train.sweep_command import sweep
-from vmaf_train.task import ExportSpec, TaskPlugin
 
 __all__ = ["app", "main"]
 
@@ -107,38 +106,6 @@ def tasks(as_json: Json = False) -> None:
     Console().print(table, markup=False)
 
 
-def _resolve(
-    plugin: TaskPlugin[Any], config: str | None, overrides: list[str] | None, changes: dict[str, Any]
-) -> TaskConfig:
-    """The config of a command line; without a named one, the task's own for real data or for none."""
-    if config is None:
-        config = default_config(plugin, overrides or (), changes)
-    file = find_config_file(config) if config else None
-    resolved: TaskConfig = load_config(plugin.config_type, file, overrides or (), changes)
-    return resolved
-
-
-def _contract(plugin: TaskPlugin[Any], config: str | None, model: Path) -> tuple[ExportSpec, ExportConfig]:
-    """What the file must be by the named config, else by that of its record, else by the task's own."""
-    from vmaf_train.files import sha256_file
-    from vmaf_train.quantise import with_added_ops
-    from vmaf_train.registry import record_beside
-
-    sha256 = sha256_file(model)
-    record = record_beside(model, sha256)
-    if config is None and record is not None and record.task == plugin.name:
-        resolved: TaskConfig = load_config(plugin.config_type, None, (), record.config)
-    else:
-        resolved = _resolve(plugin, config, None, {})
-    data = getattr(resolved, "data", None)
-    if data is not None and not resolved.smoke and getattr(data, "root", resolved) is None:
-        # A contract needs no data, but a real model is not made without: any folder stands for it.
-        resolved = resolved.model_copy(update={"data": data.model_copy(update={"root": Path()})})
-    spec = plugin.create(resolved).export_spec()
-    small = record is not None and record.quantised is not None and record.quantised.sha256 == sha256
-    return with_added_ops(spec) if small else spec, resolved.export
-
-
 @app.command()
 def run(
     task: Annotated[
@@ -172,7 +139,7 @@ def run(
         changes["data.root"] = data
     if model_id is not None:
         changes["id"] = model_id
-    resolved = _resolve(plugin, config, overrides, changes)
+    resolved = resolve_config(plugin, config, overrides, changes)
     if follows():
         from vmaf_train.pipeline import follow
 
@@ -234,7 +201,7 @@ def config(
     if schema:
         print(json.dumps(plugin.config_type.model_json_schema(), indent=2))
         return
-    print(config_yaml(_resolve(plugin, config, overrides, {})), end="")
+    print(config_yaml(resolve_config(plugin, config, overrides)), end="")
 
 
 @app.command()
@@ -283,9 +250,10 @@ def check(
             raise typer.Exit(1)
     report.require()
     if plugin is not None:
+        from vmaf_train.file_contract import file_contract
         from vmaf_train.onnx_export import check_contract
 
-        check_contract(model.read_bytes(), *_contract(plugin, config, model))
+        check_contract(model.read_bytes(), *file_contract(plugin, model, config))
     if not as_json:
         print(f"{model}: ok, opset {report.opset}, {report.nodes} nodes: {', '.join(report.ops)}")
 

@@ -12,8 +12,8 @@ from vmaf_train.onnx_schema import ATTRIBUTE_VALUE, LABELS, SCHEMA, Message
 from vmaf_train.scan_report import Allowlist, Reason
 from vmaf_train.scan_state import (
     LONG_TEXT,
-    MAX_BYTES,
     MAX_LOOPS,
+    MAX_MODEL_BYTES,
     MAX_NESTING,
     MAX_SUBGRAPH_DEPTH,
     NAME_TEXT,
@@ -45,7 +45,7 @@ def scan_bytes(data: bytes, allowlist: Allowlist) -> Scan:
     """Walk a serialized ModelProto and return what was found; never raises on any bytes."""
     scan = Scan(data, allowlist)
     try:
-        if len(data) > MAX_BYTES:
+        if len(data) > MAX_MODEL_BYTES:
             scan.stop(Reason.FILE_TOO_LARGE, 0)
         _model(scan)
     except StopScan:

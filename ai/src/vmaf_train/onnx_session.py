@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from vmaf_train.errors import ContractError
 from vmaf_train.files import sha256_bytes
 from vmaf_train.op_allowlist import read_model
-from vmaf_train.registry import MAX_MODEL_BYTES, record_beside
+from vmaf_train.registry import record_beside
+from vmaf_train.scan_state import MAX_MODEL_BYTES
 
 __all__ = ["MapModel", "open_model"]
 

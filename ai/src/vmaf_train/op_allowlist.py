@@ -15,7 +15,7 @@ from vmaf_train.c_arrays import CSourceError, read_rows, read_strings, tokens
 from vmaf_train.errors import ConfigError, ContractError
 from vmaf_train.model_scan import scan_bytes
 from vmaf_train.scan_report import Allowlist, AllowlistReport, Reason, Violation
-from vmaf_train.scan_state import MAX_BYTES
+from vmaf_train.scan_state import MAX_MODEL_BYTES
 
 if TYPE_CHECKING:
     import onnx
@@ -104,7 +104,7 @@ def read_model(path: Path) -> bytes:
         with os.fdopen(handle, "rb") as stream:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise OSError("not a regular file")
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(MAX_MODEL_BYTES + 1)
     except OSError as error:
         raise ContractError(
             str(path),

@@ -21,7 +21,6 @@ from vmaf_train.model_card import (
     tested_curves_name,
 )
 from vmaf_train.registry import (
-    MAX_MODEL_BYTES,
     REGISTRY_NAME,
     SCHEMA_NAME,
     ModelEntry,
@@ -34,6 +33,7 @@ from vmaf_train.registry import (
     upsert,
 )
 from vmaf_train.run_record import RunRecord
+from vmaf_train.scan_state import MAX_MODEL_BYTES
 from vmaf_train.staging import finish_interrupted, finish_staged, publish_lock, stage_files
 
 __all__ = [

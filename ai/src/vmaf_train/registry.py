@@ -15,7 +15,6 @@ from vmaf_train.files import dump_json, sha256_bytes
 from vmaf_train.run_record import ModelKind, RunRecord, Sha256
 
 __all__ = [
-    "MAX_MODEL_BYTES",
     "MAX_SIDECAR_BYTES",
     "REGISTRY_NAME",
     "SCHEMA_NAME",
@@ -36,8 +35,6 @@ __all__ = [
 
 REGISTRY_NAME = "registry.json"
 SCHEMA_NAME = "registry.schema.json"
-MAX_MODEL_BYTES = 50 * 1024 * 1024
-"""The loader refuses a larger model file."""
 MAX_SIDECAR_BYTES = 1024 * 1024
 """The loader refuses a larger sidecar or registry."""
 

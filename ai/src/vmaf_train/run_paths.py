@@ -1,4 +1,4 @@
-"""Where a run works and publishes when the command line does not say."""
+"""By which config a run works, and where, when the command line does not say."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from vmaf_train.config import TaskConfig, config_yaml
+from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_config
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import write_atomic
 from vmaf_train.interruption import Stopped
@@ -29,6 +29,7 @@ __all__ = [
     "follows",
     "owned_run_dir",
     "require_data_folders",
+    "resolve_config",
     "stopped_line",
 ]
 
@@ -40,6 +41,31 @@ def default_config(plugin: TaskPlugin[Any], overrides: Sequence[str], changes: M
     """
     has_data = "data.root" in changes or any(item.startswith("data.root=") for item in overrides)
     return plugin.config_file if has_data or not plugin.demo_config_file else plugin.demo_config_file
+
+
+def resolve_config(
+    plugin: TaskPlugin[Any],
+    config: str | None,
+    overrides: Sequence[str] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> TaskConfig:
+    """Return the config of a command line; without a named one, the task's own for real data or for none.
+
+    Args:
+        plugin: the task.
+        config: a config file, or the name of a shipped one.
+        overrides: what ``--set`` said.
+        changes: what options of their own said, by dotted key; they go last.
+
+    Raises:
+        ConfigError: no such file, or every fault of the config in one error.
+    """
+    overrides, changes = overrides or (), changes or {}
+    if config is None:
+        config = default_config(plugin, overrides, changes)
+    file = find_config_file(config) if config else None
+    resolved: TaskConfig = load_config(plugin.config_type, file, overrides, changes)
+    return resolved
 
 
 def default_output_dirs(

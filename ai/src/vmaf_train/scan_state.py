@@ -19,9 +19,9 @@ from vmaf_train.pb_reader import (
 from vmaf_train.scan_report import Allowlist, Reason, Violation
 
 __all__ = [
-    "MAX_BYTES",
     "MAX_FIELDS",
     "MAX_LOOPS",
+    "MAX_MODEL_BYTES",
     "MAX_NESTING",
     "MAX_SUBGRAPH_DEPTH",
     "MAX_TRIP_COUNT",
@@ -33,7 +33,8 @@ __all__ = [
     "shown",
 ]
 
-MAX_BYTES = 50 * 1024 * 1024
+MAX_MODEL_BYTES = 50 * 1024 * 1024
+"""The loader refuses a larger model file."""
 MAX_FIELDS = 1 << 20
 MAX_NESTING = 64
 MAX_SUBGRAPH_DEPTH = 8

@@ -10,7 +10,6 @@ from vmaf_train.files import sha256_file
 from vmaf_train.model_card import LICENCE_NAME, licence_text, page_figures, render_index
 from vmaf_train.publish import expected_texts
 from vmaf_train.registry import (
-    MAX_MODEL_BYTES,
     REGISTRY_NAME,
     SCHEMA_NAME,
     ModelEntry,
@@ -21,6 +20,7 @@ from vmaf_train.registry import (
     registry_text,
     sidecar_text,
 )
+from vmaf_train.scan_state import MAX_MODEL_BYTES
 from vmaf_train.staging import finish_interrupted
 
 __all__ = ["verify_problems"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from vmaf_train.frames import rgb_to_tensor
 from vmaf_train.onnx_session import MapModel, open_model
 from vmaf_train.pairs import Pair, decode_image
 from vmaf_train.processor import processor_name
+from vmaf_train.resident_memory import peak_bytes
 from vmaf_train.run_record import FrameCost
 
 __all__ = ["VIDEO_SIZES", "picture_cost", "video_cost"]
@@ -107,18 +107,4 @@ def _child() -> None:
         start = time.perf_counter()
         model.run(batch)
         seconds.append(time.perf_counter() - start)
-    print(json.dumps({"sha256": model.sha256, "seconds": seconds, "peak_bytes": _peak_bytes()}))
-
-
-def _peak_bytes() -> int:
-    # The accounting that getrusage reads may still hold the parent's peak after a fork.
-    try:
-        told = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
-    except OSError:
-        told = None
-    if told is not None:
-        return int(told[1]) * 1024
-    import resource  # not on every system
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    print(json.dumps({"sha256": model.sha256, "seconds": seconds, "peak_bytes": peak_bytes()}))
