@@ -180,5 +180,5 @@ def test_a_map_of_another_dtype_is_refused() -> None:
 def test_a_value_outside_the_range_is_named(value: float) -> None:
     saliency = np.zeros((1, 1, 4, 4), np.float32)
     saliency[0, 0, 1, 1] = value
-    with pytest.raises(ContractError, match=f"found {value}"):
+    with pytest.raises(ContractError, match=rf"found .*{value}"):
         map_mean(saliency, 4, 4)

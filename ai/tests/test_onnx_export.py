@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -228,6 +229,14 @@ def test_a_value_outside_of_the_range_is_refused() -> None:
     spec = replace(TOY_SPEC, shipped=lambda network: network)
     with pytest.raises(ContractError, match="finite values from 0 to 1"):
         parity_of(ToyNet(), ToyNet(), spec)
+
+
+@pytest.mark.parametrize(("beyond", "refused"), [(2**-23, False), (1e-5, True)])
+def test_the_rounding_of_a_sigmoid_is_no_value_outside_of_the_range(beyond: float, refused: bool) -> None:
+    spec = replace(TOY_SPEC, ops=None, shipped=lambda network: network)
+    near_one = scripted(lambda image: torch.sigmoid(image[:, :1]) * 0.0 + (1.0 + beyond))
+    with pytest.raises(ContractError, match="from 0 to 1") if refused else contextlib.nullcontext():
+        parity_of(near_one, near_one, spec)
 
 
 def test_a_map_that_is_short_by_a_row_is_refused() -> None:

@@ -168,6 +168,13 @@ def test_weights_beside_the_file_are_never_read(tmp_path: Path) -> None:
         open_model(tmp_path / "m.onnx")
 
 
+def test_a_value_beyond_one_by_the_rounding_of_a_sigmoid_counts_as_one(tmp_path: Path) -> None:
+    model = open_model(written(tmp_path / "m.onnx", graph("y = ReduceMax <axes = [1]> (x)")))
+    pixels = np.full((1, 3, 2, 2), 0.25, dtype=np.float32)
+    pixels[0, :, 0] = (np.float32(1) + np.finfo(np.float32).eps, -1e-7)
+    assert model.run(pixels).ravel().tolist() == [1.0, 0.0, 0.25, 0.25]
+
+
 def test_a_value_that_is_no_number_on_one_frame_only_is_refused_there(tmp_path: Path) -> None:
     model = open_model(written(tmp_path / "m.onnx", graph("z = Conv (x, mix) s = Sqrt (z) y = Sigmoid (s)")))
     fine = np.ones((1, 3, 2, 2), dtype=np.float32)

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -115,7 +116,11 @@ static void test_map_mean(void)
     CHECK(vmaf_dnn_saliency_mean(map, 5, dims, 4, 3, 2, &mean) == -EINVAL);
     CHECK(vmaf_dnn_saliency_mean(map, 6, dims + 1, 3, 3, 2, &mean) == -EINVAL);
     CHECK(vmaf_dnn_saliency_mean(map, 6, dims, 4, 2, 3, &mean) == -EINVAL);
-    static const float wrong[] = {NAN, INFINITY, -INFINITY, -0.001f, 1.001f};
+    map[0] = -1e-7f;
+    map[1] = 1.0f + FLT_EPSILON;
+    CHECK(vmaf_dnn_saliency_mean(map, 6, dims, 4, 3, 2, &mean) == 0 && mean == 0.5);
+    mean = -1.0;
+    static const float wrong[] = {NAN, INFINITY, -INFINITY, -2e-6f, 1.000002f};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         map[5] = wrong[i];
         CHECK(vmaf_dnn_saliency_mean(map, 6, dims, 4, 3, 2, &mean) == -ERANGE);

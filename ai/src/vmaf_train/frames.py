@@ -17,8 +17,10 @@ from vmaf_train.errors import ContractError
 __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
+    "MAP_ROUNDING",
     "Chroma",
     "Planes",
+    "clipped_map",
     "join_planes",
     "map_mean",
     "plane_shapes",
@@ -36,6 +38,10 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 MAX_SIDE = 16384
+
+MAP_ROUNDING = np.float32(1e-6)
+"""How far beyond 0 or 1 a map value counts as 0 or 1. A runtime's sigmoid is an approximation in
+float32: that of ONNX Runtime gives 1 + 2**-23 for a few arguments near 17.9."""
 
 # BT.709 limited range to full range, times 2**20, rounded to nearest.
 _SHIFT = 20
@@ -220,6 +226,24 @@ def rgb_to_yuv(rgb: Bytes, chroma: Chroma) -> Planes:
     )
 
 
+def clipped_map(values: npt.NDArray[np.floating], thing: str) -> npt.NDArray[np.floating]:
+    """Return float32 map values within 0 to 1; what is beyond by at most ``MAP_ROUNDING`` is 0 or 1.
+
+    Raises:
+        ContractError: a value of the map, called ``thing``, is not finite or further out.
+    """
+    least, most = values.min(), values.max()
+    # A NaN makes both comparisons false.
+    if not (least >= -MAP_ROUNDING and most <= 1 + MAP_ROUNDING):
+        raise _contract(
+            thing,
+            "finite values from 0 to 1",
+            f"{least} to {most}",
+            "use a model whose output is a sigmoid",
+        )
+    return np.clip(values, 0, 1) if least < 0 or most > 1 else values
+
+
 def map_mean(values: npt.NDArray[np.floating], width: int, height: int) -> float:
     """Reduce a map ``[1, 1, H, W]`` float32, values 0 to 1, to its mean.
 
@@ -227,7 +251,7 @@ def map_mean(values: npt.NDArray[np.floating], width: int, height: int) -> float
 
     Raises:
         ContractError: the shape is not exactly that, so that a smaller map is never averaged; the
-            dtype is not float32; or a value is not finite or not from 0 to 1.
+            dtype is not float32; or a value is not finite or beyond 0 to 1 by more than rounding.
     """
     thing = f"the map of a {width}x{height} frame"
     if values.dtype != np.float32 or values.shape != (1, 1, height, width) or values.size == 0:
@@ -237,8 +261,6 @@ def map_mean(values: npt.NDArray[np.floating], width: int, height: int) -> float
             f"{values.dtype} of shape {list(values.shape)}",
             "use a model that keeps the frame's size",
         )
-    if not np.all((values >= 0) & (values <= 1)):
-        worst = values.ravel()[~((values.ravel() >= 0) & (values.ravel() <= 1))][0]
-        raise _contract(thing, "values from 0 to 1", str(worst), "use a model whose output is a sigmoid")
+    values = clipped_map(values, thing)
     # A plain sum adds in pairs; the running sum adds in the order that C does.
     return float(np.add.accumulate(values.ravel(), dtype=np.float64)[-1] / values.size)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from vmaf_train.config import ExportConfig
 from vmaf_train.errors import ConfigError, ContractError
 from vmaf_train.files import sha256_bytes
+from vmaf_train.frames import MAP_ROUNDING
 from vmaf_train.op_allowlist import Allowlist, AllowlistReport, check_graph
 from vmaf_train.run_record import ExportRecord, ParityProbe, TensorRecord
 from vmaf_train.task import ExportSpec, TensorSpec
@@ -293,7 +294,8 @@ def check_parity(
                 next_step="correct the network: the reader would average a shorter map silently",
             )
         low, high = spec.output_range or (-np.inf, np.inf)
-        if not (bool(np.isfinite(found).all()) and float(found.min()) >= low and float(found.max()) <= high):
+        inside = (found >= low - _rounding(low)) & (found <= high + _rounding(high))
+        if not bool((np.isfinite(found) & inside).all()):
             raise ContractError(
                 where,
                 expected=f"finite values from {low:g} to {high:g}",
@@ -313,6 +315,11 @@ def check_parity(
         if key not in worst or probe.max_abs_diff > worst[key].max_abs_diff:
             worst[key] = probe
     return tuple(worst[key] for key in sorted(worst))
+
+
+def _rounding(bound: float) -> float:
+    """How far beyond ``bound`` a runtime's approximation of a bounded function may lie."""
+    return float(MAP_ROUNDING) * max(1.0, abs(bound)) if np.isfinite(bound) else 0.0
 
 
 def record_export(

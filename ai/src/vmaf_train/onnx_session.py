@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from vmaf_train.errors import ContractError
 from vmaf_train.files import sha256_bytes
+from vmaf_train.frames import clipped_map
 from vmaf_train.op_allowlist import read_model
 from vmaf_train.registry import record_beside
 from vmaf_train.scan_state import MAX_MODEL_BYTES
@@ -113,16 +114,7 @@ class MapModel:
                 found=f"{output.dtype} of shape {list(output.shape)}",
                 next_step="use a model that keeps the frame's size",
             )
-        cropped: Floats = output[:, :, :height, :width]
-        # A NaN makes both comparisons false.
-        if not (output.min() >= 0 and output.max() <= 1):
-            raise ContractError(
-                where,
-                expected="finite values from 0 to 1",
-                found=f"{output.min()} to {output.max()}",
-                next_step="use a model whose output is a sigmoid",
-            )
-        return cropped
+        return clipped_map(output[:, :, :height, :width], where)
 
 
 def open_model(path: Path, *, threads: int = 1) -> MapModel:

@@ -104,7 +104,18 @@ def test_a_map_has_the_same_mean(width: int, height: int, native: Native) -> Non
     assert c_mean(native, saliency, width, height) == (0, map_mean(saliency, width, height))
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1e-6, 1.000001])
+@pytest.mark.parametrize("beyond", [2**-23, 1e-6])
+def test_both_take_a_value_beyond_by_rounding_as_the_bound(beyond: float, native: Native) -> None:
+    saliency = np.full((1, 1, 4, 4), 0.5, np.float32)
+    saliency[0, 0, 0] = (0.0, 1.0, 0.0, 1.0)
+    exact = map_mean(saliency, 4, 4)
+    saliency[0, 0, 0, 2:] = (np.float32(-beyond), np.float32(1) + np.float32(beyond))
+    assert saliency[0, 0, 0, 3] > 1
+    assert map_mean(saliency, 4, 4) == exact
+    assert c_mean(native, saliency, 4, 4) == (0, exact)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1.1e-6, 1.0000012])
 def test_both_refuse_a_map_with_a_value_outside_the_range(value: float, native: Native) -> None:
     saliency = np.full((1, 1, 4, 4), 0.5, np.float32)
     saliency[0, 0, 3, 3] = value

@@ -163,9 +163,9 @@ int vmaf_dnn_saliency_mean(const float *map, size_t map_length, const int64_t *d
     double sum = 0.0;
     for (size_t i = 0; i < map_length; i++) {
         /* Written so that NaN fails too. */
-        if (!(map[i] >= 0.0f && map[i] <= 1.0f))
+        if (!(map[i] >= -VMAF_DNN_MAP_ROUNDING && map[i] <= 1.0f + VMAF_DNN_MAP_ROUNDING))
             return -ERANGE;
-        sum += (double) map[i];
+        sum += map[i] < 0.0f ? 0.0 : map[i] > 1.0f ? 1.0 : (double) map[i];
     }
     *mean = sum / (double) map_length;
     return 0;

@@ -73,13 +73,20 @@ int vmaf_dnn_frame_to_rgb(const VmafDnnFrame *frame, uint8_t *rgb, size_t rgb_si
 int vmaf_dnn_frame_to_tensor(const VmafDnnFrame *frame, float *tensor, size_t tensor_length);
 
 /*
+ * A runtime's sigmoid is an approximation in float: that of ONNX Runtime gives
+ * 1 + 2^-23 for a few arguments near 17.9.
+ */
+#define VMAF_DNN_MAP_ROUNDING 1e-6f
+
+/*
  * Reduces a saliency map to its mean. dims are the dimensions that the runtime
  * reports for the output; they must be exactly [1, 1, height, width], and
  * map_length, in floats, exactly their product: a smaller map is never averaged.
  *
- * Sums in double, row by row from the top left, and divides once.
+ * Sums in double, row by row from the top left, and divides once. A value beyond
+ * 0 or 1 by at most VMAF_DNN_MAP_ROUNDING counts as 0 or 1.
  * Returns 0 and sets *mean; -EINVAL for a NULL pointer, other dimensions or
- * another length; -ERANGE if a value is not finite or not in 0..1. On an error
+ * another length; -ERANGE if a value is not finite or further out. On an error
  * *mean is untouched.
  */
 int vmaf_dnn_saliency_mean(const float *map, size_t map_length, const int64_t *dims, size_t n_dims,
