@@ -2,12 +2,12 @@
 
 Each model runs at each size in a process of its own, the models taking turns, so that a busy
 moment does not hit one alone and memory is the model's own. A frame of a size that a graph does
-not take is padded, and the padding counts. Prints medians and ratios to the first model; asserts
-nothing.
+not take is padded, and the padding counts. Prints the least of the rounds' medians and ratios to the
+first model; asserts nothing.
 
 Memory is read as Linux counts it.
 
-    python ai/benchmarks/bench_models.py MODEL.onnx [MODEL.onnx ...] [--threads 2] [--rounds 3]
+    python ai/benchmarks/bench_models.py [MODEL.onnx ...] [--threads 2] [--rounds 3]
 """
 
 from __future__ import annotations
@@ -52,7 +52,15 @@ def measure(path: Path, height: int, width: int, threads: int) -> tuple[float, f
 def main() -> None:
     """Measure and print one table for time and one for memory."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("models", nargs="+", type=Path, metavar="MODEL.onnx")
+    shipped = sorted(Path("model/tiny").glob("*.onnx"))
+    parser.add_argument(
+        "models",
+        nargs="*",
+        type=Path,
+        metavar="MODEL.onnx",
+        default=shipped,
+        help="default model/tiny",
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="also write the figures here")

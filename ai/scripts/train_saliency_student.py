@@ -15,12 +15,12 @@ from rich.console import Console
 
 from vmaf_train.config import find_config_file, load_config
 from vmaf_train.discovery import load_task
-from vmaf_train.errors import ConfigError, VmafTrainError
-from vmaf_train.files import write_atomic
+from vmaf_train.errors import ConfigError, GateError, VmafTrainError
+from vmaf_train.files import require_writable, write_atomic
 from vmaf_train.interruption import Stopped
 from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.report import ConsoleReporter
-from vmaf_train.run_paths import choose_run_dir, stopped_line
+from vmaf_train.run_paths import choose_run_dir, require_data_folders, stopped_line
 from vmaf_train.summary import summary_table
 
 
@@ -41,6 +41,12 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def _copy_record(run_dir: Path, target: Path | None) -> None:
+    """Put the record of the run, whether its gate was met or not, where ``--metrics-out`` wants it."""
+    if target is not None:
+        write_atomic(target, (run_dir / "run_record.json").read_bytes())
+
+
 def main(words: list[str] | None = None) -> int:
     """Run the pipeline as the flags say; return the exit code."""
     flags = _arguments(words)
@@ -52,6 +58,8 @@ def main(words: list[str] | None = None) -> int:
                 found=flags.output.suffix or "no suffix",
                 next_step="write for instance model/tiny/saliency_student_v1.onnx",
             )
+        if flags.metrics_out is not None:
+            require_writable("--metrics-out", flags.metrics_out)
         plugin = load_task("saliency_student")
         changes = {
             "id": flags.output.stem,
@@ -62,18 +70,22 @@ def main(words: list[str] | None = None) -> int:
             "optimiser.lr": flags.lr,
         }
         config = load_config(plugin.config_type, find_config_file("saliency_student_v1"), (), changes)
+        require_data_folders(config)
         folder = choose_run_dir(config, None, resume=flags.resume)
         console = Console()
-        record = run(
-            plugin,
-            config,
-            RunPaths(folder, flags.output.parent, flags.docs_dir),
-            replace=flags.replace,
-            resume=flags.resume,
-            reporter=ConsoleReporter(console),
-        )
-        if flags.metrics_out is not None:
-            write_atomic(flags.metrics_out, record.model_dump_json(indent=2) + "\n")
+        try:
+            record = run(
+                plugin,
+                config,
+                RunPaths(folder, flags.output.parent, flags.docs_dir),
+                replace=flags.replace,
+                resume=flags.resume,
+                reporter=ConsoleReporter(console),
+            )
+        except GateError:
+            _copy_record(folder, flags.metrics_out)
+            raise
+        _copy_record(folder, flags.metrics_out)
     except Stopped as stop:
         print(stopped_line(stop, [sys.argv[0], *(words or sys.argv[1:])], None), file=sys.stderr)
         return stop.exit_code

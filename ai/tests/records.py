@@ -28,6 +28,19 @@ tiny (float[1,3,H,W] input) => (float[1,1,H,W] map)
 }
 """
 
+PUBLISHED = {
+    "model/tiny_v1.onnx",
+    "model/tiny_v1.json",
+    "model/tiny_v1_card.md",
+    "model/LICENSE",
+    "model/README.md",
+    "model/registry.json",
+    "model/registry.schema.json",
+    "docs/tiny_v1.md",
+    "docs/tiny_v1_curves.svg",
+}
+"""All files of the model ``tiny_v1`` in a :class:`Folders`, with what all models share."""
+
 
 def tiny_model(seed: int = 0) -> bytes:
     """The bytes of a 1x1 convolution and a sigmoid; each seed gives others."""
@@ -206,6 +219,11 @@ class Folders:
             for path in sorted(self.root.rglob("*"))
             if path.is_file() and path.name != LOCK_NAME
         }
+
+
+def no_pictures(_: RunRecord) -> dict[str, bytes]:
+    """Draw nothing."""
+    return {}
 
 
 def publish_apart(root: str, model_id: str, seed: int, waiting: Any) -> str:

@@ -14,7 +14,9 @@ def repeated(plugin: TaskPlugin[Any], command: str) -> TaskConfig:
     """The config that the command line leads to."""
     words = shlex.split(command)
     assert words[:3] == ["vmaf-train", "run", plugin.name]
-    given: dict[str, list[str]] = {"--config": [], "--set": [], "--data": []}
+    given: dict[str, list[str]] = {
+        option: [] for option in ("--config", "--set", "--data", "--model-dir", "--docs-dir")
+    }
     for option, value in zip(words[3::2], words[4::2], strict=True):
         given[option].append(value)
     changes = {"data.root": Path(given["--data"][0])} if given["--data"] else {}

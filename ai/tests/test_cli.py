@@ -241,11 +241,13 @@ def test_a_check_in_json_tells_ops_and_violations(told: Told, tmp_path: Path) ->
         "nodes": 2,
         "ops": ["Conv", "Sigmoid"],
         "violations": [],
+        "contract": None,
     }
     answer = told("check", bad, "--json")
     assert (answer.code, answer.err) == (1, "")
     (violation,) = answer.json()["violations"]
     assert violation["op"] == "NonZero"
+    assert answer.json()["ok"] is False
 
 
 def test_a_model_is_checked_against_a_tasks_contract(told: Told, tmp_path: Path) -> None:
@@ -257,6 +259,18 @@ def test_a_model_is_checked_against_a_tasks_contract(told: Told, tmp_path: Path)
     assert answer.code == 1
     assert answer.err.startswith("error: ")
     assert "map" in answer.err
+    told_as_json = told("check", model, "--task", "mobilesal_placeholder", "--json")
+    assert (told_as_json.code, told_as_json.err) == (1, "")
+    found = told_as_json.json()
+    assert (found["ok"], found["violations"]) == (False, [])
+    assert f"error: {found['contract']}\n" == answer.err
+
+
+def test_a_config_without_its_task_is_refused(told: Told, tmp_path: Path) -> None:
+    model = tmp_path / "tiny.onnx"
+    model.write_bytes(tiny_model())
+    for more in ((), ("--json",)):
+        refused(told("check", model, "--config", "saliency_student_v1", *more), 2, "--config", "--task")
 
 
 @pytest.mark.parametrize("entry", load_registry(SHIPPED).models, ids=lambda entry: entry.id)
@@ -304,9 +318,12 @@ def test_a_damaged_registry_is_one_line_and_code_1(told: Told, folders: Folders,
 
 def test_a_card_is_checked_and_made_anew(told: Told, folders: Folders) -> None:
     words = ("card", "tiny_v1", *places(folders))
+    picture = "docs/tiny_v1_curves.svg"
+    refused(told(*words, "--check"), 1, picture, "a difference")  # the fixture's is no drawing
+    assert str(folders.root / picture) in told(*words).out.splitlines()
     assert told(*words, "--check").code == 0
     before = folders.held()
-    for name in ("model/tiny_v1_card.md", "docs/tiny_v1.md"):
+    for name in ("model/tiny_v1_card.md", "docs/tiny_v1.md", picture):
         (folders.root / name).write_text("by hand")
         stale = folders.held()
         refused(told(*words, "--check"), 1, name, "a difference", "vmaf-train card tiny_v1")
@@ -315,8 +332,18 @@ def test_a_card_is_checked_and_made_anew(told: Told, folders: Folders) -> None:
         assert answer.code == 0
         assert str(folders.root / name) in answer.out.splitlines()
         assert folders.held() == before
-    (folders.docs / "tiny_v1.md").unlink()
-    refused(told(*words, "--check"), 1, "no file")
+    for name in ("docs/tiny_v1.md", picture):
+        (folders.root / name).unlink()
+        refused(told(*words, "--check"), 1, name, "no file")
+        assert told(*words).code == 0
+        assert folders.held() == before
+
+
+def test_a_page_in_another_folder_comes_with_its_pictures(told: Told, folders: Folders) -> None:
+    words = ("card", "tiny_v1", "--model-dir", folders.models, "--docs-dir", folders.root / "elsewhere")
+    assert told(*words).code == 0
+    assert (folders.root / "elsewhere" / "tiny_v1_curves.svg").is_file()
+    assert told("verify", *words[2:]).code == 0
 
 
 @pytest.mark.parametrize(
@@ -349,6 +376,7 @@ for words in (
     ["--help"], ["tasks"], ["tasks", "--json"], ["config", "saliency_student"],
     ["config", "saliency_student", "--schema"], ["config", "mobilesal_placeholder"],
     ["--version"], ["verify", "--model-dir", models, "--docs-dir", docs],
+    # Of a run without epochs: there is nothing to draw.
     ["card", "tiny_v1", "--check", "--model-dir", models, "--docs-dir", docs],
     ["card", "tiny_v1", "--model-dir", models, "--docs-dir", docs],
 ):
@@ -363,6 +391,7 @@ for words in (
 
 
 def test_what_needs_no_network_imports_none(folders: Folders) -> None:
+    folders.publish(replace=True, changes={"training.history": []})
     ran = python(LIGHT, folders.models, folders.docs)
     assert ran.returncode == 0, ran.stderr
     lines = ran.stdout.splitlines()

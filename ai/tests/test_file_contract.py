@@ -58,7 +58,7 @@ def test_the_8_bit_form_may_hold_what_rounds(model: Path) -> None:
     quantise(
         PLUGIN,
         "toy_v1",
-        None,
+        (),
         model_dir=root,
         docs_dir=root.parent / "docs",
         calibration=4,

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from toy import Agreement, ToyConfig, ToyNet, ToySamples, ToyTask, fit_toy, metrics, weights
 from vmaf_train.config import OptimiserConfig, ScheduleConfig, load_config
 from vmaf_train.errors import ConfigError, DivergenceError
-from vmaf_train.fit import learning_rate
 from vmaf_train.hardware import Hardware, choose_hardware, reproducible_arithmetic
+from vmaf_train.learning_rate import learning_rate
 from vmaf_train.validation import validate
 
 CPU = Hardware("cpu", "float32", 1, channels_last=True)

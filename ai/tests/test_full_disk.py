@@ -205,7 +205,7 @@ def test_pages_on_a_full_disk_of_their_own_leave_the_models_as_they_were(
 def test_a_read_only_folder_is_told_before_training_and_nothing_is_made(outcomes: list[list[object]]) -> None:
     rows = outcomes[2 * (len(MOMENTS) + len(AFTER)) + 2 :]
     wanted = {
-        "run": "run/.lock: expected a file that can be written, found Read-only file system",
+        "run": "run: expected a run folder that can be written, found Read-only file system",
         "models": "models: expected a folder that can be written, found no right to write",
         "docs": "docs: expected a folder that can be written, found no right to write",
         "resumed run": "run: expected a run folder that can be written, found Read-only file system",

@@ -160,7 +160,8 @@ def test_a_chain_of_runs_is_told_whole_with_a_command_for_each(tmp_path: Path) -
         " --run-dir RUN1 --model-dir RUN1MODEL --docs-dir RUN1DOCS",
         "vmaf-train run toy --set 'id=\"second\"' --set optimiser.lr=0.01 --set fit.initial=RUN1"
         " --run-dir RUN2 --model-dir RUN2MODEL --docs-dir RUN2DOCS",
-        "vmaf-train run toy --set 'id=\"third\"' --set fit.initial=RUN2",
+        "vmaf-train run toy --set 'id=\"third\"' --set fit.initial=RUN2"
+        " --model-dir NEWMODEL --docs-dir NEWDOCS",
     ]
     for text in (render_card(record), render_page(record)):
         assert text.index("It began with the best weights of an earlier run, `second`") < text.index(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from records import python
-from vmaf_train.interruption import Stopped, StopRequest, leave_interrupts_to_parent, stop_signals
+from vmaf_train.interruption import Stopped, StopRequest, leave_stop_to_parent, stop_signals
 
 pytestmark = pytest.mark.usefixtures("own_handlers")
 
@@ -36,6 +36,19 @@ def test_a_signal_that_is_held_back_is_obeyed_at_the_end_of_the_block() -> None:
     assert done == [True]
 
 
+def test_a_block_within_a_block_that_holds_a_stop_back_does_not_obey_it() -> None:
+    done: list[bool] = []
+
+    def within(stop: StopRequest) -> None:
+        with stop.held_back():
+            signal.raise_signal(signal.SIGINT)
+        done.append(stop.asked)
+
+    with stop_signals() as stop, pytest.raises(Stopped), stop.held_back():
+        within(stop)
+    assert done == [True]
+
+
 def test_another_error_in_the_block_comes_before_the_stop() -> None:
     with stop_signals() as stop, pytest.raises(ZeroDivisionError):
         in_held_back_block(stop, lambda: 1 // 0)
@@ -49,7 +62,7 @@ def test_the_handlers_of_before_come_back_after_the_block() -> None:
 
 
 def test_a_signal_that_was_ignored_stays_ignored() -> None:
-    leave_interrupts_to_parent()
+    leave_stop_to_parent()
     with stop_signals() as stop:
         signal.raise_signal(signal.SIGINT)
     assert not stop.asked

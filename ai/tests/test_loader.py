@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +17,8 @@ import torch
 from torch import Tensor
 
 from vmaf_train.errors import DataError
-from vmaf_train.loader import VALIDATION_EPOCH, BatchLoader, sample_stream, telling_dead_workers
+from vmaf_train.interruption import leave_stop_to_parent, starting_workers
+from vmaf_train.loader import VALIDATION_EPOCH, BatchLoader, _Workers, sample_stream, telling_dead_workers
 from vmaf_train.ranks import Ranks
 from vmaf_train.task import BatchStreams
 
@@ -129,6 +134,45 @@ def test_a_worker_that_dies_is_one_line() -> None:
         telling_dead_workers(),
     ):
         list(loader.epoch(VALIDATION_EPOCH))
+
+
+def test_a_worker_leaves_a_stop_to_its_parent_from_its_start_on_and_ends_with_its_loader(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def signal_all() -> None:
+        for worker in multiprocessing.active_children():
+            # From elsewhere: a worker takes one of its parent's for its own end.
+            subprocess.run(["kill", str(worker.pid)], check=True)
+
+    @contextmanager
+    def signalled() -> Iterator[None]:
+        with starting_workers():
+            yield
+        signal_all()
+
+    monkeypatch.setattr("vmaf_train.loader.starting_workers", signalled)
+    loader = BatchLoader(Recorder(6), 2, 0, train=False, workers=1)
+    batches = loader.epoch(VALIDATION_EPOCH)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    signal_all()
+    assert [items.tolist() for _, items in batches] == [[2, 3], [4, 5]]
+    del batches, loader
+    worker.join(60)
+    assert worker.exitcode == 0
+
+
+def stay() -> None:
+    leave_stop_to_parent()
+    time.sleep(600)
+
+
+def test_a_worker_that_does_not_end_by_itself_is_ended_by_its_parent() -> None:
+    worker = _Workers().Process(target=stay)
+    worker.start()
+    worker.terminate()
+    worker.join(60)
+    assert worker.exitcode == -signal.SIGKILL
 
 
 def test_another_runtime_error_is_left_as_it_is() -> None:

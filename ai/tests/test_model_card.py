@@ -160,7 +160,7 @@ def test_the_front_matter_is_what_the_hub_takes() -> None:
     assert model["name"] == "tiny_v1"
     assert [result["dataset"]["name"] for result in model["results"]] == [
         "TOY-TR, held-out validation",
-        "ECSSD, resized: short side 256",
+        "ECSSD, 1,000 pairs, resized: short side 256",
     ]
     assert model["results"][0]["metrics"][0] == {"type": "iou", "name": "iou", "value": 0.6012}
     assert values["metrics"] == ["f-max", "iou", "mae"]
@@ -316,6 +316,17 @@ def test_every_number_comes_from_the_record(key: str) -> None:
 def test_the_page_tells_the_recipe_and_its_course(key: str, value: object, shown: str) -> None:
     assert shown not in render_page(tiny_record())
     assert shown in render_page(tiny_record(changes={key: value}))
+
+
+def test_held_out_pictures_that_were_trained_on_too_are_told_where_there_are_any() -> None:
+    twins = {
+        count: render_card(tiny_record(changes={"data.held_out_twins": count})) for count in (None, 0, 1, 2)
+    }
+    assert twins[None] == twins[0] == render_card(tiny_record())
+    assert "). Data digest" in twins[0]
+    assert "). 1 of those held out shows a picture that is also among the training samples, " in twins[1]
+    assert "). 2 of those held out show pictures that are also among the training" in twins[2]
+    assert "byte for byte. Data digest" in twins[2]
 
 
 def test_an_evaluation_is_quoted_with_its_interval_and_terms() -> None:

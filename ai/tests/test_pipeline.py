@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,6 @@ from vmaf_train.files import sha256_file
 from vmaf_train.onnx_export import ExportedModel, check_contract
 from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.registry import load_registry, load_sidecar
-from vmaf_train.run_paths import owned_run_dir
 from vmaf_train.run_record import RunRecord
 from vmaf_train.task import DataSplits, StageProgress, TaskPlugin
 from vmaf_train.verify import verify_problems
@@ -285,19 +285,6 @@ def test_a_run_that_fails_before_its_first_checkpoint_leaves_no_folder_behind(tm
     assert root.is_dir()
 
 
-def test_a_run_folder_in_use_is_refused_and_the_run_in_it_goes_on(tmp_path: Path) -> None:
-    config = ToyConfig()
-    with owned_run_dir(tmp_path / "run", config, resume=False):
-        for _ in range(2):
-            with (
-                pytest.raises(ConfigError, match="a run that goes on there"),
-                owned_run_dir(tmp_path / "run", config, resume=True),
-            ):
-                pass
-    with owned_run_dir(tmp_path / "run", config, resume=True):
-        pass
-
-
 class Killed(BaseException):
     """Stands for a kill between two steps of the pipeline."""
 
@@ -327,6 +314,7 @@ def test_a_run_that_was_published_can_be_resumed_without_replace(tmp_path: Path)
     first = run_toy(tmp_path)
     second = run_toy(tmp_path, resume=True)
     assert first.export == second.export
+    assert second.training.resumed_at == ()
     assert len(load_registry(tmp_path / "models").models) == 1
 
 
@@ -336,7 +324,13 @@ def test_a_longer_run_replaces_its_shorter_self_only_when_told_before_training(t
     with pytest.raises(ConfigError, match="--replace"):
         run_toy(tmp_path, *longer, resume=True)
     assert len((tmp_path / "run1" / "metrics.jsonl").read_text().splitlines()) == 2
+    config = tmp_path / "run1" / "config.yaml"
+    before = config.read_bytes()
+    with pytest.raises(ConfigError, match=r"fit.epochs: 2 -> 3"):
+        run_toy(tmp_path, longer[0], resume=True, replace=True)
+    assert config.read_bytes() == before
     record = run_toy(tmp_path, *longer, resume=True, replace=True)
+    assert b"epochs: 3" in config.read_bytes()
     assert record.training.resumed_at == (2,)
     assert [epoch.epoch for epoch in record.training.history] == [1, 2, 3]
 
@@ -367,6 +361,13 @@ def test_a_title_too_long_for_the_registry_is_refused_before_training(tmp_path: 
     long_winded = TaskPlugin(name="toy", summary="", config_type=ToyConfig, create=lambda _: task)
     with pytest.raises(ConfigError, match="description: String should have at most 256 characters"):
         run(long_winded, config, paths(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tensor_name_that_no_sidecar_takes_is_refused_before_training(tmp_path: Path) -> None:
+    spec = replace(TOY_SPEC, output=replace(TOY_SPEC.output, name="quant_mode"))
+    with pytest.raises(ConfigError, match=r"export spec of toy_v1: .*'quant_mode'"):
+        run_toy(tmp_path, plugin=toy_plugin(spec=spec))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from records import Folders, altered, publish_apart, python, tiny_model, tiny_record
+from records import PUBLISHED, Folders, no_pictures, publish_apart, python, tiny_model, tiny_record
 from vmaf_train import publish, staging
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import sha256_file
@@ -25,17 +25,9 @@ from vmaf_train.registry import load_registry, load_sidecar, registry_entry
 from vmaf_train.run_record import RunRecord
 from vmaf_train.staging import STAGING_NAME
 
-PUBLISHED = {
-    "model/tiny_v1.onnx",
-    "model/tiny_v1.json",
-    "model/tiny_v1_card.md",
-    "model/LICENSE",
-    "model/README.md",
-    "model/registry.json",
-    "model/registry.schema.json",
-    "docs/tiny_v1.md",
-    "docs/tiny_v1_curves.svg",
-}
+
+def unchanged(record: RunRecord) -> RunRecord:
+    return record
 
 
 @pytest.fixture
@@ -226,7 +218,7 @@ def test_stopped_at_any_write_the_model_is_whole_or_absent_after_the_next_comman
         if finish == "publish":
             folders.publish("other", 7)
         elif finish == "card":
-            republish_card(folders.models, folders.docs, load_sidecar(folders.models, "other").record)
+            republish_card(folders.models, folders.docs, "other", unchanged, no_pictures)
         assert folders.problems() == []
         if folders.held() != before:
             assert set(folders.held()) == PUBLISHED | set(before)
@@ -296,41 +288,42 @@ def test_two_processes_that_publish_at_once_lose_no_row_and_one_id_goes_to_one(f
     assert [problem for problem in folders.problems() if "curves.svg" not in problem] == []
 
 
-def test_a_card_is_made_anew_with_what_was_added_to_the_record(folders: Folders) -> None:
-    record = folders.publish()
-    assert record.export is not None
-    more = altered(record, {"card.summary": "Two words.", "card.title": "Another title"})
-    republish_card(folders.models, folders.docs, more)
-    assert "Two words." in (folders.models / "tiny_v1_card.md").read_text()
-    assert folders.rows()[0]["description"] == "Another title"
-    assert load_sidecar(folders.models, "tiny_v1").record == more
-    assert folders.problems() == []
-
-
-@pytest.mark.parametrize(
-    ("change", "found"),
-    [
-        (lambda record: altered(record, {"id": "other"}), "no such row"),
-        (lambda record: altered(record, {"export.sha256": "0" * 64}), "a record of other bytes"),
-        (lambda record: altered(record, {"export": None}), "a record of other bytes"),
-    ],
-)
-def test_a_card_of_another_file_is_refused(
-    folders: Folders, change: Callable[[RunRecord], RunRecord], found: str
-) -> None:
-    record = folders.publish()
-    before = folders.held()
-    with pytest.raises(PublishError, match=found):
-        republish_card(folders.models, folders.docs, change(record))
-    assert folders.held() == before
-
-
 def test_a_failure_is_a_page_and_its_curves_and_nothing_else(folders: Folders) -> None:
     record = tiny_record(changes={"export": None, "gate.value": None, "gate.passed": False})
     page = publish_failure(record, folders.docs, {"tiny_v1_failed_curves.svg": b"<svg/>"})
     assert page.name == "tiny_v1_failed.md"
     assert set(folders.held()) == {"docs/tiny_v1_failed.md", "docs/tiny_v1_failed_curves.svg"}
     assert "(tiny_v1_failed_curves.svg)" in page.read_text()
+
+
+def test_a_failure_leaves_a_standing_model_of_its_id_as_it_was_and_the_next_success_removes_it(
+    folders: Folders,
+) -> None:
+    folders.publish(seed=1)
+    before = folders.held()
+    failed = tiny_record(changes={"export": None, "gate.value": None, "gate.passed": False})
+    publish_failure(failed, folders.docs, {"tiny_v1_failed_curves.svg": b"<svg/>"})
+    page, picture = "docs/tiny_v1_failed.md", "docs/tiny_v1_failed_curves.svg"
+    assert {name: data for name, data in folders.held().items() if name not in {page, picture}} == before
+    assert folders.problems() == []
+    folders.publish(seed=2, replace=True)
+    assert set(folders.held()) == PUBLISHED
+
+
+def test_a_page_by_hand_that_is_named_as_a_failure_stays(folders: Folders) -> None:
+    folders.docs.mkdir(parents=True)
+    (folders.docs / "tiny_v1_failed.md").write_text("# tiny_v1 failed me\n")
+    folders.publish()
+    assert set(folders.held()) == {*PUBLISHED, "docs/tiny_v1_failed.md"}
+
+
+@pytest.mark.parametrize("name", ["", "quant_mode", "x" * 65, "\N{DEGREE SIGN}" * 33])
+def test_a_tensor_name_that_the_sidecar_refuses_is_told_before_training(folders: Folders, name: str) -> None:
+    entry = registry_entry(tiny_record())
+    check_can_publish(folders.models, folders.docs, entry, replace=False, tensors=("input", "x" * 64))
+    with pytest.raises(ConfigError, match=r"export spec of tiny_v1: .* 1 to 64 bytes") as caught:
+        check_can_publish(folders.models, folders.docs, entry, replace=False, tensors=("input", name))
+    assert "\n" not in str(caught.value)
 
 
 def test_expected_texts_are_card_and_page(folders: Folders) -> None:

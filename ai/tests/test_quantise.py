@@ -14,20 +14,23 @@ import torch
 import yaml
 from torch import Tensor
 
+from records import altered, tiny_record
 from toy import TOY_SPEC, ToyConfig, ToySamples, toy_plugin
 from vmaf_train.config import load_config
+from vmaf_train.discovery import load_task
 from vmaf_train.errors import ConfigError, GateError, PublishError
 from vmaf_train.evaluation.attaching import attach
 from vmaf_train.files import sha256_file
 from vmaf_train.onnx_export import open_session
 from vmaf_train.op_allowlist import check_model
+from vmaf_train.page_pictures import page_pictures
 from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.publish import publish_quantised, republish_card
-from vmaf_train.quantise import quantise, quantise_bytes
+from vmaf_train.quantise import config_of_record, quantise, quantise_bytes
 from vmaf_train.registry import load_model, load_registry, load_sidecar, record_beside
 from vmaf_train.report import SilentReporter
 from vmaf_train.run_record import Evaluation, Figure, RunRecord, ThresholdCurves
-from vmaf_train.task import BatchStreams, TaskPlugin
+from vmaf_train.task import BatchStreams, TaskPlugin, data_folders
 from vmaf_train.verify import verify_problems
 
 PLUGIN = toy_plugin(spec=replace(TOY_SPEC, metric_input=torch.logit))
@@ -56,13 +59,27 @@ def results(card: str) -> list[dict[str, Any]]:
     return found
 
 
+def a_test(sha256: str, value: float) -> Evaluation:
+    return Evaluation(
+        dataset="SET",
+        protocol="fed at native size",
+        pairs=3,
+        digest="e" * 64,
+        date="2024-06-07",
+        model_sha256=sha256,
+        licence="free",
+        metrics={"F max": Figure(value=value)},
+        curves=CURVES,
+    )
+
+
 def quantised(
     root: Path, max_fall: float = 0.1, plugin: TaskPlugin[ToyConfig] = PLUGIN, calibration: int = 8
 ) -> RunRecord:
     return quantise(
         plugin,
         "toy_v1",
-        None,
+        (),
         model_dir=root / "models",
         docs_dir=root / "docs",
         calibration=calibration,
@@ -152,6 +169,25 @@ def test_other_data_than_it_was_trained_on_is_refused(published: Path) -> None:
         quantised(published, plugin=toy_plugin(digest="1" * 64))
 
 
+def test_other_held_out_samples_of_the_same_data_are_refused(published: Path) -> None:
+    models, docs = published / "models", published / "docs"
+    republish_card(
+        models, docs, "toy_v1", lambda record: altered(record, {"data.held_out": "a" * 64}), page_pictures
+    )
+    before = held(published)
+    with pytest.raises(ConfigError, match=r"held-out samples of toy_v1: .* digest aaaa.* digest bbbb"):
+        quantised(published, plugin=toy_plugin(held_out="b" * 64))
+    assert held(published) == before
+
+
+def test_the_first_folder_of_data_is_the_root_and_the_rest_are_the_extra_ones() -> None:
+    plugin = load_task("saliency_student")
+    record = tiny_record(changes={"config": {"id": "tiny_v1"}})
+    one, three = (config_of_record(plugin, record, [Path(name) for name in names]) for names in ("a", "abc"))
+    assert data_folders(one) == (Path("a"),)
+    assert data_folders(three) == (Path("a"), Path("b"), Path("c"))
+
+
 def test_a_model_without_a_row_or_of_other_bytes_is_refused(published: Path) -> None:
     with pytest.raises(ConfigError, match="found these: "):
         load_model(published / "models", "absent")
@@ -163,39 +199,48 @@ def test_a_model_without_a_row_or_of_other_bytes_is_refused(published: Path) -> 
 def test_only_the_recorded_bytes_are_put_beside_a_model(published: Path) -> None:
     record = quantised(published)
     with pytest.raises(PublishError, match=r"toy_v1\.int8\.onnx"):
-        publish_quantised(published / "models", published / "docs", record, b"other")
+        publish_quantised(published / "models", published / "docs", record, b"other", page_pictures)
 
 
 def test_a_card_made_anew_keeps_the_8_bit_form(published: Path) -> None:
     record = quantised(published)
-    republish_card(published / "models", published / "docs", record)
+    republish_card(published / "models", published / "docs", record.id, lambda same: same, page_pictures)
+    assert load_sidecar(published / "models", record.id).record == record
     assert verify_problems(published / "models", published / "docs") == []
+
+
+def test_a_test_that_was_attached_while_it_was_measured_is_kept(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models, docs = published / "models", published / "docs"
+    plain = a_test(sha256_file(models / "toy_v1.onnx"), 0.75).model_copy(update={"curves": None})
+
+    def measured(*_: object) -> dict[str, float]:
+        attach(models, docs, "toy_v1", [plain])
+        return {"agreement": 0.9}
+
+    monkeypatch.setattr("vmaf_train.quantise.measure_file", measured)
+    record = quantised(published)
+    assert record.evaluations == (plain,)
+    assert record.quantised is not None
+    assert load_sidecar(models, "toy_v1").record == record
+    assert verify_problems(models, docs) == []
 
 
 def test_tests_of_each_form_stand_apart_on_the_card_until_their_file_is_replaced(published: Path) -> None:
     models, docs = published / "models", published / "docs"
     quantised(published)
     small, plain = (sha256_file(models / f"toy_v1{form}.onnx") for form in (".int8", ""))
-    tests = [
-        Evaluation(
-            dataset="SET",
-            protocol="fed at native size",
-            pairs=3,
-            digest="e" * 64,
-            date="2024-06-07",
-            model_sha256=sha256,
-            licence="free",
-            metrics={"F max": Figure(value=value)},
-            curves=CURVES,
-        )
-        for sha256, value in ((plain, 0.75), (small, 0.25))
-    ]
+    tests = [a_test(sha256, value) for sha256, value in ((plain, 0.75), (small, 0.25))]
     attach(models, docs, "toy_v1", tests)
     attach(models, docs, "toy_v1", tests[1:])
     card = (models / "toy_v1_card.md").read_text()
     assert card.index("**SET**, 3 pairs") < card.index("**SET, 8-bit form**, 3 pairs")
     names = {result["dataset"]["name"]: result["metrics"][0]["value"] for result in results(card)[1:]}
-    assert names == {"SET, fed at native size": 0.75, "SET, 8-bit form, fed at native size": 0.25}
+    assert names == {
+        "SET, 3 pairs, fed at native size": 0.75,
+        "SET, 8-bit form, 3 pairs, fed at native size": 0.25,
+    }
     assert record_beside(models / "toy_v1.int8.onnx", small) == load_sidecar(models, "toy_v1").record
     assert verify_problems(models, docs) == []
     picture = docs / "toy_v1_tested_curves.svg"

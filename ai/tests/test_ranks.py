@@ -90,6 +90,8 @@ def test_two_processes_train_as_one_with_batches_and_shards_of_uneven_size(
     [
         ("vanish", [1, 1], "error: rank 1 of 2: 0007.jpg: expected a picture, found nothing; put it back"),
         ("kill", [1, -9], "error: rank 0 of 2: the run: expected every process of it until the end"),
+        ("silent", [1, 1], "error: rank 0 of 2: the run: expected every process of it until the end"),
+        ("idle", [2, 2], "of 2: epoch 1 step 1: expected a gradient for every trainable weight, as "),
     ],
 )
 def test_a_process_that_fails_ends_all_with_one_line(
@@ -114,6 +116,14 @@ def test_a_stop_of_one_stops_all_after_the_same_step_and_one_process_can_go_on(
     history = [[epoch.loss, epoch.metrics] for epoch in resumed.record.history]
     (tmp_path / "result.json").write_text(json.dumps({"history": history, "norm": "BatchNorm2d"}))
     require_same(alone, tmp_path)
+
+
+def test_a_stop_of_one_in_validation_stops_all_after_it_and_the_epoch_is_kept(tmp_path: Path) -> None:
+    ended = in_processes("stop in validation", tmp_path)
+    assert all("Stopped: SIGTERM" in text for _, text in ended), ended
+    assert "gloo" not in "".join(text for _, text in ended)
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert kept == ["epoch_000001.pt", "epoch_000002.pt"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 7, 16])

@@ -25,7 +25,7 @@ from vmaf_train.registry import (
     sidecar_text,
     upsert,
 )
-from vmaf_train.run_record import RunRecord
+from vmaf_train.run_record import Evaluation, Figure, RunRecord
 
 SCALARS = ("kind", "name", "input_name", "output_name", "onnx_opset", "quant_mode")
 ROW: dict[str, Any] = {
@@ -209,6 +209,25 @@ def test_a_row_follows_from_the_record() -> None:
         registry_entry(tiny_record(changes={"export": None}))
 
 
+def test_a_row_tells_the_first_test_of_the_file_beside_its_validation() -> None:
+    record = tiny_record()
+    assert record.export is not None
+    test = Evaluation(
+        dataset="ELSEWHERE",
+        protocol="fed as it is",
+        pairs=12,
+        digest="d" * 64,
+        date="2026-01-02",
+        model_sha256=record.export.sha256,
+        licence="none",
+        metrics={"IoU at 0.5": Figure(value=0.41234)},
+    )
+    small = test.model_copy(update={"model_sha256": "e" * 64, "dataset": "OTHER FORM"})
+    notes = registry_entry(record.model_copy(update={"evaluations": (small, test)})).notes
+    assert "ELSEWHERE IoU at 0.5: 0.4123 over 12 samples." in notes
+    assert "OTHER FORM" not in notes
+
+
 def sidecar_of(record: RunRecord, **changes: Any) -> Sidecar:
     assert record.export is not None
     scalars = {
@@ -260,7 +279,7 @@ def test_no_name_can_stand_for_a_key_of_the_sidecar(key: str) -> None:
     with pytest.raises(ValidationError, match="reserved"):
         sidecar_of(tiny_record(key))
     for side in ("inputs", "outputs"):
-        with pytest.raises(ValidationError, match="no key of this file"):
+        with pytest.raises(ValidationError, match="no key of the sidecar"):
             sidecar_of(tiny_record(changes={f"export.{side}.0.name": key}))
 
 

@@ -58,8 +58,15 @@ def test_any_text_survives_the_shell_and_yaml(text: str) -> None:
 
 
 def test_what_follows_from_the_defaults_is_not_spelled_out() -> None:
-    assert reproducer_command(WIDE, WideConfig()) == "vmaf-train run wide"
-    assert reproducer_command(WIDE, WideConfig(widths=(3,))) == "vmaf-train run wide --set 'widths=[3]'"
+    apart = " --model-dir NEWMODEL --docs-dir NEWDOCS"
+    assert reproducer_command(WIDE, WideConfig()) == "vmaf-train run wide" + apart
+    changed = reproducer_command(WIDE, WideConfig(widths=(3,)))
+    assert changed == "vmaf-train run wide --set 'widths=[3]'" + apart
+
+
+def test_a_repetition_is_never_put_over_the_model_that_ships() -> None:
+    assert "--model-dir" in reproducer_command(WIDE, WideConfig())
+    assert "--model-dir" not in reproducer_command(WIDE, WideConfig(smoke=True))
 
 
 def test_no_folder_of_the_machine_is_named_and_each_has_its_place(tmp_path: Path) -> None:
@@ -71,7 +78,7 @@ def test_no_folder_of_the_machine_is_named_and_each_has_its_place(tmp_path: Path
     file = find_config_file("saliency_student_v1")
     command = reproducer_command(STUDENT, load_config(STUDENT.config_type, file, (), changes))
     assert str(tmp_path) not in command
-    assert command.endswith("--set 'data.extra_roots=[DIR2, DIR3]' --data DIR")
+    assert "--set 'data.extra_roots=[DIR2, DIR3]' --data DIR" in command
 
 
 def test_every_task_has_a_command_for_its_own_configs() -> None:

@@ -1,15 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from vmaf_train.config import Section, TaskConfig
-from vmaf_train.errors import ConfigError
+from vmaf_train import run_paths
+from vmaf_train.config import Section, TaskConfig, config_yaml
+from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.interruption import Stopped
-from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders, stopped_line
+from vmaf_train.run_paths import (
+    choose_run_dir,
+    default_output_dirs,
+    owned_run_dir,
+    require_data_folders,
+    stopped_line,
+)
 
 INTERRUPT = Stopped(signal.SIGINT)
 
@@ -66,6 +75,60 @@ def test_a_data_folder_that_is_not_there_is_named() -> None:
     ):
         with pytest.raises(ConfigError, match=fault):
             require_data_folders(DataConfig(id="a", data=data))
+
+
+def test_a_run_folder_in_use_is_refused_and_the_run_in_it_goes_on() -> None:
+    run_dir = Path("run")
+    with owned_run_dir(run_dir, REAL, resume=False):
+        for _ in range(2):
+            with (
+                pytest.raises(ConfigError, match="a run that goes on there"),
+                owned_run_dir(run_dir, REAL, resume=True),
+            ):
+                pass
+    with owned_run_dir(run_dir, REAL, resume=True):
+        pass
+
+
+def test_a_config_that_stands_is_replaced_only_when_it_is_said_to_be_of_the_same_run() -> None:
+    run_dir = Path("run")
+    with owned_run_dir(run_dir, REAL, resume=False):
+        first = (run_dir / "config.yaml").read_bytes()
+    with owned_run_dir(run_dir, SMOKE, resume=True) as keep_config:
+        assert (run_dir / "config.yaml").read_bytes() == first
+        keep_config()
+        assert (run_dir / "config.yaml").read_text() == config_yaml(SMOKE)
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_of_two_runs_that_find_one_empty_folder_at_once_one_gets_it(
+    monkeypatch: pytest.MonkeyPatch, goes_on: bool
+) -> None:
+    run_dir, others = Path("run"), contextlib.ExitStack()
+    look = run_paths._require_unused
+
+    def looked(*arguments: Any, **options: Any) -> None:
+        look(*arguments, **options)
+        monkeypatch.setattr(run_paths, "_require_unused", look)
+        others.enter_context(owned_run_dir(run_dir, REAL, resume=False))
+        if not goes_on:
+            others.close()
+
+    monkeypatch.setattr(run_paths, "_require_unused", looked)
+    found = "a run that goes on there" if goes_on else "an empty run folder, found one that holds config.yaml"
+    with others, pytest.raises(ConfigError, match=found), owned_run_dir(run_dir, SMOKE, resume=False):
+        pass
+    assert (run_dir / "config.yaml").read_text() == config_yaml(REAL)
+
+
+def test_a_run_folder_that_cannot_be_made_is_one_line() -> None:
+    Path("file").write_text("x")
+    for resume in (False, True):
+        with (
+            pytest.raises(PublishError, match=r"file/run: expected a run folder that can be written"),
+            owned_run_dir(Path("file/run"), REAL, resume=resume),
+        ):
+            pass
 
 
 @pytest.mark.parametrize(

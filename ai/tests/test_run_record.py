@@ -52,6 +52,14 @@ def test_nan_in_free_config_data_never_reaches_json() -> None:
     assert strictly(dump_json(record.model_dump(mode="json")))["config"] == {"odd": None, "deep": [None]}
 
 
+def test_a_record_from_before_twins_were_counted_says_that_they_were_not() -> None:
+    record = json.loads(tiny_record(changes={"data.held_out_twins": 2}).model_dump_json())
+    del record["data"]["held_out_twins"]
+    old = RunRecord.model_validate(record)
+    assert old.data is not None
+    assert old.data.held_out_twins is None
+
+
 def test_a_record_comes_back_from_json_unchanged() -> None:
     record = tiny_record(changes={"gate.metrics.iou": None, "training.history.0.loss": 1e-300})
     text = record.model_dump_json()

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 
 from records import tiny_record
 from toy import ToyConfig, ToyTask, toy_plugin
 from vmaf_train.config import TaskConfig, load_config, recorded_config
-from vmaf_train.errors import ConfigError, DivergenceError, GateError
+from vmaf_train.errors import (
+    ConfigError,
+    ContractError,
+    DataError,
+    DivergenceError,
+    GateError,
+    PublishError,
+    VmafTrainError,
+)
 from vmaf_train.files import write_atomic
 from vmaf_train.pipeline import RunPaths
 from vmaf_train.report import Reporter, SilentReporter
@@ -56,6 +67,7 @@ def quick_run(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vmaf_train.sweep.run", quick_run)
+    monkeypatch.setattr("vmaf_train.sweep.trial_curves", lambda *_, **__: b"")  # a drawing takes long
 
 
 def plan(*overrides: str, trials: int | None = None) -> SweepPlan:
@@ -233,13 +245,133 @@ def test_another_plan_or_a_strange_folder_is_refused(
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_refusal_is_tried_again_unless_the_config_alone_is_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals: dict[int, type[VmafTrainError]] = {1: ConfigError, 5: ContractError, 6: DataError}
+    tried: list[int] = []
+
+    def refusing(plugin: Any, config: TaskConfig, paths: RunPaths, **options: Any) -> RunRecord:
+        tried.append(config.fit.seed)
+        if config.fit.seed in refusals:
+            kind = refusals[config.fit.seed]
+            raise kind("the thing", expected="luck", found="none", next_step="go on")
+        return quick_run(plugin, config, paths, **options)
+
+    monkeypatch.setattr("vmaf_train.sweep.run", refusing)
+    lists = ("fit.seed=1,5,6",)
+    before = sweep_toys(tmp_path / "s", *lists)
+    assert [result.state for result in before] == ["refused", "refused", "failed"]
+    assert [result.settled for result in before] == [False, True, False]
+    tried.clear()
+    refusals.clear()
+    after = sweep_toys(tmp_path / "s", *lists, resume=True)
+    assert tried == [1, 6]
+    assert [result.state for result in after] == ["done", "refused", "done"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_kill_between_the_choice_of_a_trial_and_its_start_shifts_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optuna
+
+    lists = ("fit.seed=1,5,6",)
+
+    def killed(study: optuna.Study, *_: Any) -> optuna.Trial:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "ask", killed)
+        for resume in (False, True):
+            with pytest.raises(Stopped):
+                sweep_toys(tmp_path / "s", *lists, resume=resume)
+    results = sweep_toys(tmp_path / "s", *lists, resume=True)
+    assert [(result.choices["fit.seed"], result.state) for result in results] == [
+        ("1", "done"),
+        ("5", "done"),
+        ("6", "done"),
+    ]
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_damaged_store_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
-        sweep_toys(tmp_path / "s", reporter=StopIn("1"))
-    (tmp_path / "s" / "trials.db").write_bytes(b"no database" * 99)
-    with pytest.raises(ConfigError, match=r"trials.db: expected the trials of a sweep") as refused:
-        sweep_toys(tmp_path / "s", resume=True)
-    assert "\n" not in str(refused.value)
+        sweep_toys(tmp_path / "s", reporter=StopIn("2"))
+    store = tmp_path / "s" / "trials.db"
+    whole = store.read_bytes()
+    damages: list[Callable[[], object]] = [
+        lambda: store.write_bytes(b"no database" * 99),
+        lambda: changed(store, "update trial_user_attributes set value_json = '{'"),
+        lambda: changed(store, "update trial_user_attributes set value_json = '{\"number\": 1}'"),
+        lambda: changed(store, "update trials set state = 'ODD'"),
+        lambda: changed(store, "update trial_params set param_value = 99"),
+    ]
+    for damage in damages:
+        store.write_bytes(whole)
+        damage()
+        with pytest.raises(PublishError, match=r"trials.db: expected the trials of a sweep") as refused:
+            sweep_toys(tmp_path / "s", resume=True)
+        assert "\n" not in str(refused.value)
+
+
+def changed(store: Path, statement: str) -> None:
+    """Change a database as another program would."""
+    with contextlib.closing(sqlite3.connect(store)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["ask", "tell"])
+def test_a_disk_without_room_for_the_store_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    import optuna
+
+    def full(*_: Any, **__: Any) -> None:
+        try:
+            raise sqlite3.OperationalError("database or disk is full")
+        except sqlite3.OperationalError as error:
+            raise optuna.exceptions.StorageInternalError("An exception is raised") from error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, name, full)
+        with pytest.raises(PublishError, match=r"found database or disk is full; free the disk and go on"):
+            sweep_toys(tmp_path / "s", "fit.seed=1,5")
+    results = sweep_toys(tmp_path / "s", "fit.seed=1,5", resume=True)
+    assert [result.state for result in results] == ["done", "done"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_of_two_sweeps_in_one_folder_the_second_leaves_the_plan_of_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "s"
+    folder.mkdir()
+    with FileLock(folder / ".lock"):  # the first one holds it and has not yet written its plan
+        with pytest.raises(ConfigError, match="a sweep that goes on there"):
+            sweep_toys(folder, "fit.seed=5,6")
+        assert not (folder / "plan.json").exists()
+    acquire = FileLock.acquire
+
+    def outrun(lock: FileLock, *arguments: Any, **options: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(FileLock, "acquire", acquire)
+            sweep_toys(folder, "fit.seed=1,5")
+        monkeypatch.setattr(FileLock, "acquire", acquire)
+        return acquire(lock, *arguments, **options)
+
+    monkeypatch.setattr(FileLock, "acquire", outrun)
+    with pytest.raises(ConfigError, match="one that holds a sweep"):
+        sweep_toys(folder, "fit.seed=5,6")
+    assert '"fit.seed": "1"' in (folder / "plan.json").read_text()
+
+
+def test_a_sweep_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PublishError, match="a sweep folder that can be written"):
+        sweep_toys(tmp_path / "file" / "s")
 
 
 def test_a_config_that_the_task_refuses_stops_the_sweep_before_its_folder_is_made(tmp_path: Path) -> None:

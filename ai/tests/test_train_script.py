@@ -6,10 +6,14 @@ import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pairs.made_files import toy_set
+from vmaf_train.errors import GateError
+from vmaf_train.files import write_atomic
+from vmaf_train.pipeline import RunPaths
 from vmaf_train.run_record import RunRecord
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "train_saliency_student.py"
@@ -42,13 +46,44 @@ def test_the_published_flags_reach_the_run(
     config = (tmp_path / "build" / "runs" / "saliency_student_v1" / "001" / "config.yaml").read_text()
     for line in ("id: saliency_student_v1", "  epochs: 1", "  batch_size: 2", "  lr: 0.002", "  seed: 3"):
         assert line in config
+    record = RunRecord.model_validate(json.loads((tmp_path / "artifacts" / "train.json").read_text()))
+    assert (record.id, record.gate.passed) == ("saliency_student_v1", code == 0)
     if code == 0:
-        text = (tmp_path / "artifacts" / "train.json").read_text()
-        assert RunRecord.model_validate(json.loads(text)).id == "saliency_student_v1"
         assert (tmp_path / "out" / "saliency_student_v1.onnx").is_file()
     else:
         assert (tmp_path / "docs" / "saliency_student_v1_failed.md").is_file()
         assert not (tmp_path / "out" / "saliency_student_v1.onnx").exists()
+
+
+def test_the_record_of_a_run_whose_gate_is_not_met_is_copied_too(
+    main: Callable[[list[str]], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refused(plugin: Any, config: Any, paths: RunPaths, **_: Any) -> RunRecord:
+        write_atomic(paths.run_dir / "run_record.json", "the record")
+        raise GateError("the gate", expected="0.5", found="0.1", next_step="no weights were emitted")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(main.__globals__, "run", refused)
+    assert main(["--duts-root", ".", "--metrics-out", "artifacts/train.json"]) == 3
+    assert (tmp_path / "artifacts" / "train.json").read_text() == "the record"
+    assert capsys.readouterr().err.startswith("error: the gate: ")
+
+
+def test_a_record_that_could_not_be_written_is_refused_before_the_run(
+    main: Callable[[list[str]], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    for target in (".", "file/train.json"):
+        assert main(["--duts-root", str(toy_set(tmp_path / "set", 2)), "--metrics-out", target]) == 2
+        assert capsys.readouterr().err.startswith("error: --metrics-out: expected a file that can be written")
+    assert not (tmp_path / "build").exists()
 
 
 def test_a_missing_root_is_one_line_and_exit_code_2(
@@ -64,3 +99,4 @@ def test_a_missing_root_is_one_line_and_exit_code_2(
     assert errors.count("\n") == 1
     assert "nowhere" in errors
     assert main(["--duts-root", "nowhere", "--output", "x.bin"]) == 2
+    assert not (tmp_path / "build").exists()

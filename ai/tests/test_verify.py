@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from records import Folders
+from records import Folders, tiny_record
 from vmaf_train.errors import PublishError
+from vmaf_train.publish import publish_failure
 from vmaf_train.scan_state import MAX_MODEL_BYTES
 from vmaf_train.verify import verify_problems
 
@@ -84,6 +85,27 @@ def test_a_missing_file_is_named(folders: Folders, name: str) -> None:
 def test_a_file_without_a_row_is_named(folders: Folders, name: str) -> None:
     (folders.models / name).write_bytes(b"x")
     assert folders.problems() == [f"{name}: no row of registry.json names it"]
+
+
+def test_a_generated_page_without_a_row_is_named_and_one_by_hand_or_of_a_failure_is_not(
+    folders: Folders,
+) -> None:
+    page = (folders.docs / "a.md").read_text()
+    (folders.docs / "c.md").write_text(page.replace("card a;", "card c;"))
+    (folders.docs / "notes.md").write_text(page)
+    (folders.docs / "index.md").write_text("# Models\n\nSee [c](c.md).\n")
+    (folders.docs / "short.md").write_bytes(b"\xff")
+    (folders.docs / "folder.md").mkdir()
+    failed = tiny_record("d", changes={"export": None, "gate.value": None, "gate.passed": False})
+    publish_failure(failed, folders.docs, {})
+    assert folders.problems() == ["c.md: a generated page, and no row of registry.json names its model"]
+
+
+def test_a_failure_page_in_the_folder_of_models_and_pages_is_no_problem(tmp_path: Path) -> None:
+    publish_failure(tiny_record(changes={"export": None}), tmp_path, {"tiny_v1_failed_curves.svg": b""})
+    assert verify_problems(tmp_path, tmp_path) == ["registry.json: missing"]
+    (tmp_path / "tiny_v1_failed.md").write_text("by hand")
+    assert len(verify_problems(tmp_path, tmp_path)) == 2
 
 
 def test_a_row_without_files_is_named_with_each_of_them(folders: Folders) -> None:

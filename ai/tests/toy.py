@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vmaf_train.checkpoint import load_checkpoint
 from vmaf_train.config import ExportConfig, FitConfig, GateConfig, OptimiserConfig, TaskConfig, load_config
 from vmaf_train.fit import FitResult, fit
 from vmaf_train.hardware import choose_hardware, reproducible_arithmetic
@@ -176,6 +179,36 @@ def toy_plugin(**parts: Any) -> TaskPlugin[ToyConfig]:
         config_type=ToyConfig,
         create=lambda config: ToyTask(config, **parts),
     )
+
+
+class Told(SilentReporter):
+    """Keeps what it was told of stages."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def stage(self, text: str) -> None:
+        self.lines.append(text)
+
+
+class SignalAt(SilentReporter):
+    """Sends this process a signal while a step of the run is under way."""
+
+    def __init__(self, step: int, number: signal.Signals) -> None:
+        self.left, self.number = step, number
+
+    def step(self, epoch: int, loss: float) -> None:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(self.number)
+
+
+def with_identity(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change what a checkpoint tells of its run."""
+    state = load_checkpoint(path)
+    identity = json.loads(state["identity"])
+    change(identity)
+    torch.save(state | {"identity": json.dumps(identity)}, path)
 
 
 def fit_toy(

@@ -20,7 +20,7 @@ from vmaf_train.completion import config_names, task_names
 from vmaf_train.config import config_yaml
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.doctor_command import doctor
-from vmaf_train.errors import PublishError, VmafTrainError
+from vmaf_train.errors import ConfigError, ContractError, PublishError, VmafTrainError
 from vmaf_train.evaluation.command import eval_command
 from vmaf_train.interruption import Stopped
 from vmaf_train.new_task_command import new_task
@@ -218,10 +218,26 @@ def check(
 
     The contract is that of --config, else of the record beside the file, else of the task's own config.
     """
+    if config is not None and task is None:
+        raise ConfigError(
+            f"--config {config}",
+            expected="--task too, whose contract the config settles",
+            found="no task",
+            next_step="name the task with --task",
+        )
     plugin = load_task(task) if task else None
     from vmaf_train.op_allowlist import check_model
 
     report = check_model(model)
+    fault: ContractError | None = None
+    if plugin is not None and report.ok:
+        from vmaf_train.file_contract import file_contract
+        from vmaf_train.onnx_export import check_contract
+
+        try:
+            check_contract(model.read_bytes(), *file_contract(plugin, model, config))
+        except ContractError as error:
+            fault = error
     if as_json:
         rows = [
             {
@@ -237,25 +253,23 @@ def check(
             json.dumps(
                 {
                     "model": str(model),
-                    "ok": report.ok,
+                    "ok": report.ok and fault is None,
                     "opset": report.opset,
                     "nodes": report.nodes,
                     "ops": list(report.ops),
                     "violations": rows,
+                    "contract": str(fault) if fault is not None else None,
                 },
                 indent=2,
             )
         )
-        if not report.ok:
+        if fault is not None or not report.ok:
             raise typer.Exit(1)
+        return
     report.require()
-    if plugin is not None:
-        from vmaf_train.file_contract import file_contract
-        from vmaf_train.onnx_export import check_contract
-
-        check_contract(model.read_bytes(), *file_contract(plugin, model, config))
-    if not as_json:
-        print(f"{model}: ok, opset {report.opset}, {report.nodes} nodes: {', '.join(report.ops)}")
+    if fault is not None:
+        raise fault
+    print(f"{model}: ok, opset {report.opset}, {report.nodes} nodes: {', '.join(report.ops)}")
 
 
 @app.command()
@@ -282,10 +296,11 @@ def card(
     model_dir: ModelDir = _MODEL_DIR,
     docs_dir: DocsDir = _DOCS_DIR,
     check_only: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if card or page differs.")
+        bool, typer.Option("--check", help="Write nothing; fail if card, page or a picture differs.")
     ] = False,
 ) -> None:
-    """Render a model's card and page anew from its run record."""
+    """Render a model's card, page and the page's pictures anew from its run record."""
+    from vmaf_train.page_pictures import page_pictures
     from vmaf_train.publish import expected_texts, republish_card
     from vmaf_train.registry import load_sidecar, require_row
     from vmaf_train.staging import finish_interrupted
@@ -293,26 +308,31 @@ def card(
     if not check_only:
         finish_interrupted(model_dir, docs_dir)
     entry = require_row(model_dir, model_id)
-    record = load_sidecar(model_dir, model_id).record
     if not check_only:
-        for path in republish_card(model_dir, docs_dir, record):
+        for path in republish_card(model_dir, docs_dir, model_id, lambda record: record, page_pictures):
             print(path)
         return
-    for path, text in expected_texts(record, entry, model_dir, docs_dir).items():
-        if not path.is_file() or path.read_bytes() != text.encode():
+    record = load_sidecar(model_dir, model_id).record
+    texts = expected_texts(record, entry, model_dir, docs_dir)
+    expected = {path: text.encode() for path, text in texts.items()}
+    expected |= {docs_dir / name: data for name, data in page_pictures(record).items()}
+    for path, data in expected.items():
+        if not path.is_file() or path.read_bytes() != data:
             raise PublishError(
                 str(path),
                 expected="what the run record renders",
                 found="a difference" if path.is_file() else "no file",
                 next_step=f"run vmaf-train card {model_id}",
             )
-    print(f"{model_id}: card and page are what the run record renders")
+    print(f"{model_id}: card, page and pictures are what the run record renders")
 
 
 @app.command()
 def quantise(
     model_id: Annotated[str, typer.Argument(metavar="ID", help="Name of a registered model.")],
-    data: Annotated[Path | None, typer.Option(help="The folder it was trained on.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="A folder it was trained on, any number, the first first.")
+    ] = None,
     calibration: Annotated[
         int, typer.Option(min=1, help="Training samples to read ranges of values from.")
     ] = 256,
@@ -336,7 +356,7 @@ def quantise(
         record = make(
             plugin,
             model_id,
-            data,
+            data or (),
             model_dir=model_dir,
             docs_dir=docs_dir,
             calibration=calibration,

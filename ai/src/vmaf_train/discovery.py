@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_args
 
+from vmaf_train.code_versions import ENTRY_POINT_GROUP
 from vmaf_train.config import TaskConfig
 from vmaf_train.errors import ConfigError
 from vmaf_train.run_record import ModelKind
@@ -20,7 +21,6 @@ from vmaf_train.task import API_VERSION, TaskPlugin
 
 __all__ = ["ENTRY_POINT_GROUP", "TaskEntry", "discover_tasks", "load_task"]
 
-ENTRY_POINT_GROUP = "vmaf_train.tasks"
 _OWN_DISTRIBUTION = "vmaf-train"
 _IMPORT_SECONDS = 60.0
 """Longest time that a plugin's import may take; it need not load torch, so it takes a moment."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,36 +16,29 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vmaf_train.config import OptimiserConfig, ScheduleConfig, TaskConfig
+from vmaf_train.config import OptimiserConfig, TaskConfig
 from vmaf_train.errors import ConfigError, DataError, DivergenceError
-from vmaf_train.hardware import Hardware, environment_record, keep_freed_memory
-from vmaf_train.initial_weights import begin_from, initial_of_checkpoint
+from vmaf_train.hardware import Hardware, keep_freed_memory
 from vmaf_train.interruption import Stopped, StopRequest
+from vmaf_train.learning_rate import learning_rate
 from vmaf_train.loader import BatchLoader, telling_dead_workers
 from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.report import Reporter
-from vmaf_train.run_record import (
-    EpochRecord,
-    InitialRecord,
-    TrainingRecord,
-    finite_or_none,
-)
+from vmaf_train.run_record import EpochRecord, TrainingRecord, finite_or_none
+from vmaf_train.run_start import checked_steps, run_start, say_start
 from vmaf_train.synced_norm import plain_norms, synced_norms
 from vmaf_train.task import DataSplits, Task
 from vmaf_train.training_state import (
     EpochPosition,
     Learner,
     TrainingState,
-    compared,
     newest_checkpoint,
-    require_one_run,
     restore_state,
-    run_identity,
     save_state,
 )
 from vmaf_train.validation import validate
 
-__all__ = ["LOOP_REVISION", "FitResult", "fit", "learning_rate", "trainable_parameters"]
+__all__ = ["LOOP_REVISION", "FitResult", "fit", "trainable_parameters"]
 
 LOOP_REVISION = 1
 """Raised whenever this loop would turn the same config into other weights; resume compares it."""
@@ -62,23 +55,6 @@ class FitResult:
 def trainable_parameters(network: nn.Module) -> int:
     """Return the number of weights that training changes."""
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
-
-
-def learning_rate(
-    optimiser: OptimiserConfig, schedule: ScheduleConfig, step: int, steps_per_epoch: int, epochs: int
-) -> float:
-    """Return the rate of the step with index ``step`` (0 is the first of the run)."""
-    warmup = schedule.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return optimiser.lr * (step + 1) / (warmup + 1)
-    if schedule.name == "constant":
-        return optimiser.lr
-    bounds = [epoch * steps_per_epoch for epoch in (0, *schedule.ends(epochs))]
-    start, end = next((pair for pair in pairwise(bounds) if step < pair[1]), (bounds[-2], bounds[-1]))
-    begin = start or warmup
-    progress = (step - begin) / max(end - begin, 1)
-    fraction = schedule.final_fraction
-    return optimiser.lr * (fraction + (1.0 - fraction) * 0.5 * (1.0 + math.cos(math.pi * progress)))
 
 
 def _optimiser(config: OptimiserConfig, network: nn.Module) -> torch.optim.Optimizer:
@@ -101,6 +77,7 @@ def fit(
     resume: bool,
     stop: StopRequest | None = None,
     ranks: Ranks = ALONE,
+    accepted: Callable[[], None] = lambda: None,
 ) -> FitResult:
     """Train ``network`` and return it with the weights of its best epoch.
 
@@ -110,7 +87,7 @@ def fit(
     Writes a checkpoint and ``metrics.jsonl`` into ``run_dir`` after each epoch, and where ``stop``
     is asked for, after the step then under way. With ``resume`` it goes on after the newest
     checkpoint there; the result is then the same, byte for byte on one CPU, as that of a run
-    without a stop.
+    without a stop. ``accepted`` is called when nothing speaks against that, before the first step.
 
     Where ``ranks`` are several processes, each learns from its part of every batch, and the sums
     are those of one process but for rounding; only dropout draws otherwise. The leading one writes.
@@ -124,12 +101,13 @@ def fit(
         Stopped: a stop was asked for; the checkpoint is written.
     """
     stop = stop or StopRequest()
-    steps_per_epoch = _checked_steps(config, splits)
+    steps_per_epoch = checked_steps(config, splits)
     stands = newest_checkpoint(run_dir, ranks) if resume else None
-    start = _start(task, config, splits, network, hardware, ranks, stands)
+    start = run_start(task, config, splits, network, hardware, ranks, stands, LOOP_REVISION)
     learner = _learner(network, config, hardware, ranks)
     network, identity = learner.network, start.identity
     state = restore_state(*stands, identity, config, learner) if stands else TrainingState()
+    accepted()
     loader = BatchLoader(
         splits.train,
         config.fit.batch_size,
@@ -140,115 +118,137 @@ def fit(
         ranks=ranks,
     )
     shared = ranks.parallel(network)
-    step_function: Callable[[Tensor], Tensor] = torch.compile(shared) if config.fit.compile else shared
-    primary = task.metric().primary
-    _tell(reporter, start.initial)
+    step: Callable[[Tensor], Tensor] = torch.compile(shared) if config.fit.compile else shared
+    say_start(reporter, start, state, config.fit.epochs, run_dir, resume=resume)
     reporter.training(config.fit.epochs, steps_per_epoch, config.fit.batch_size, state.steps)
-
-    def rate_of(step: int) -> float:
-        return learning_rate(config.optimiser, config.schedule, step, steps_per_epoch, config.fit.epochs)
-
-    for epoch in range(state.epoch + 1, config.fit.epochs + 1):
-        # What was done of this epoch before a stop counts as if it were done now.
-        position, began = state.position, time.perf_counter() - state.position.seconds
-        try:
-            with stop.held_back(), telling_dead_workers():
-                _begin_random(config.fit.seed, epoch, position, ranks)
-                network.train()
-                for batch, target in loader.epoch(epoch, position.step):
-                    for group in learner.optimiser.param_groups:
-                        group["lr"] = rate_of(state.steps)
-                    where = f"epoch {epoch} step {position.step + 1}"
-                    loss = _step(task, step_function, learner, batch, target, config, hardware, ranks, where)
-                    position.loss_total += loss
-                    position.step += 1
-                    state.steps += 1
-                    reporter.step(epoch, loss)
-                    if ranks.stop_asked(stop):
-                        break
-                trained, position.random = time.perf_counter() - began, _random(hardware)
-                _require_finite_weights(network, f"epoch {epoch} step {position.step}")
-            metrics = validate(learner.chosen, task, splits.val, config.fit.batch_size, hardware, ranks)
-        except DataError:
-            # Whoever ends a run may end its workers in the same breath; the last checkpoint stays.
-            stop.obey()
-            raise
-        except Stopped:
-            position.seconds = time.perf_counter() - began
-            save_state(run_dir, identity, state, learner, ranks)
-            raise
-        with stop.held_back():
-            best = _keep_if_best(state, learner.chosen, epoch, metrics[primary], primary)
-            seconds = time.perf_counter() - began
-            record = EpochRecord(
-                epoch=epoch,
-                loss=position.loss_total / steps_per_epoch,
-                lr=rate_of(state.steps - 1),
-                metrics=finite_or_none(metrics),
-                seconds=seconds,
-                images_per_second=steps_per_epoch * config.fit.batch_size / trained,
-            )
-            state.epoch, state.position = epoch, EpochPosition()
-            state.seconds += seconds
-            state.history.append(record)
-            save_state(run_dir, identity, state, learner, ranks)
-            reporter.epoch(record, best=best)
+    run = _Run(
+        task, config, splits, hardware, run_dir, reporter, stop, ranks, learner, identity, state, loader, step
+    )
+    # A process that stopped where the others do not would leave them waiting for it.
+    with telling_dead_workers(), nullcontext() if ranks.alone else stop.held_back():
+        for epoch in range(state.epoch + 1, config.fit.epochs + 1):
+            _epoch(run, epoch)
 
     training = TrainingRecord(
         parameters=trainable_parameters(network),
         steps=state.steps,
         best_epoch=state.best_epoch,
-        primary_metric=primary,
+        primary_metric=task.metric().primary,
         history=tuple(state.history),
         seconds=state.seconds,
         resumed_at=tuple(state.resumed_at),
         initial=start.initial,
+        parts=start.parts,
         byte_reproducible=start.byte_reproducible,
     )
     return FitResult(_best_network(network, state), training)
 
 
 @dataclass(frozen=True)
-class _Start:
-    """What a run is, and which earlier run's weights it began with."""
+class _Run:
+    """What each epoch of a run is given."""
 
-    initial: InitialRecord | None
-    byte_reproducible: bool
+    task: Task
+    config: TaskConfig
+    splits: DataSplits
+    hardware: Hardware
+    run_dir: Path
+    reporter: Reporter
+    stop: StopRequest
+    ranks: Ranks
+    learner: Learner
     identity: dict[str, Any]
+    state: TrainingState
+    loader: BatchLoader
+    step_function: Callable[[Tensor], Tensor]
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step of the run."""
+        config = self.config
+        return learning_rate(config.optimiser, config.schedule, step, len(self.loader), config.fit.epochs)
 
 
-def _start(
-    task: Task,
-    config: TaskConfig,
-    splits: DataSplits,
-    network: nn.Module,
-    hardware: Hardware,
-    ranks: Ranks,
-    stands: tuple[Path, dict[str, Any]] | None,
-) -> _Start:
-    """Put the configured initial weights into a new run's ``network``, and say what the run is."""
-    if stands is None:
-        initial = begin_from(config.fit.initial, network, type(config), splits.provenance, ranks)
-    else:
-        initial = initial_of_checkpoint(*stands, config.fit.initial)
-    environment = environment_record(hardware, ranks.size)
-    # Those of earlier runs are part of what would have to be repeated.
-    alike = initial is None or (initial.byte_reproducible and initial.environment == environment)
-    repeats = alike and hardware.device == "cpu" and config.fit.deterministic and ranks.alone
-    identity = run_identity(
-        config, splits, task, LOOP_REVISION, initial, environment, byte_reproducible=repeats
-    )
-    require_one_run(ranks, config, task, compared(identity))
-    return _Start(initial, repeats, identity)
+def _epoch(run: _Run, epoch: int) -> None:
+    """Train one epoch, or what a stop left of it, judge it and keep it."""
+    state, stop, position = run.state, run.stop, run.state.position
+    # What was done of this epoch before a stop counts as if it were done now.
+    began = time.perf_counter() - position.seconds
+    try:
+        with telling_dead_workers():
+            with stop.held_back():
+                _steps(run, epoch)
+                trained = time.perf_counter() - began
+            batch_size = run.config.fit.batch_size
+            metrics = validate(
+                run.learner.chosen, run.task, run.splits.val, batch_size, run.hardware, run.ranks
+            )
+            with stop.held_back():
+                _keep(run, epoch, metrics, began, trained)
+                if run.ranks.stop_asked(stop):
+                    stop.obey()
+    except DataError:
+        # Whoever ends a run may end its workers in the same breath; the last checkpoint stays.
+        stop.obey()
+        raise
+    except Stopped:
+        if state.epoch < epoch:
+            position.seconds = time.perf_counter() - began
+            save_state(run.run_dir, run.identity, state, run.learner, run.ranks)
+        raise
 
 
-def _tell(reporter: Reporter, initial: InitialRecord | None) -> None:
-    if initial is not None:
-        sure = "the same samples held out" if initial.held_out == "same" else "NOT known what it held out"
-        reporter.stage(
-            f"fit: began with epoch {initial.best_epoch} of {initial.id}, "
-            f"{initial.metric} {initial.value:.4f}, {sure}"
+def _steps(run: _Run, epoch: int) -> None:
+    """Take the steps that are left of the epoch, up to one after which a stop was asked for."""
+    state, learner, position = run.state, run.learner, run.state.position
+    _begin_random(run.config.fit.seed, epoch, position, run.ranks)
+    learner.network.train()
+    asked = False
+    for batch, target in run.loader.epoch(epoch, position.step):
+        for group in learner.optimiser.param_groups:
+            group["lr"] = run.rate(state.steps)
+        where = f"epoch {epoch} step {position.step + 1}"
+        loss = _step(
+            run.task,
+            run.step_function,
+            learner,
+            batch,
+            target,
+            run.config,
+            run.hardware,
+            run.ranks,
+            where,
         )
+        position.loss_total += loss
+        position.step += 1
+        state.steps += 1
+        run.reporter.step(epoch, loss)
+        if asked := run.ranks.stop_asked(run.stop):
+            break
+    position.random = _random(run.hardware)
+    _require_finite_weights(learner.network, f"epoch {epoch} step {position.step}")
+    if asked:
+        run.stop.obey()
+
+
+def _keep(run: _Run, epoch: int, metrics: Mapping[str, float], began: float, trained: float) -> None:
+    """Enter the whole epoch into the run's state, and write its checkpoint."""
+    state, steps, batch_size = run.state, len(run.loader), run.config.fit.batch_size
+    primary = run.task.metric().primary
+    best = _keep_if_best(state, run.learner.chosen, epoch, metrics[primary], primary)
+    seconds = time.perf_counter() - began
+    record = EpochRecord(
+        epoch=epoch,
+        loss=state.position.loss_total / steps,
+        lr=run.rate(state.steps - 1),
+        metrics=finite_or_none(metrics),
+        seconds=seconds,
+        images_per_second=steps * batch_size / trained,
+    )
+    state.epoch, state.position = epoch, EpochPosition()
+    state.seconds += seconds
+    state.history.append(record)
+    save_state(run.run_dir, run.identity, state, run.learner, run.ranks)
+    run.reporter.epoch(record, best=best)
 
 
 def _best_network(network: nn.Module, state: TrainingState) -> nn.Module:
@@ -293,18 +293,6 @@ def _learner(network: nn.Module, config: TaskConfig, hardware: Hardware, ranks: 
     return Learner(network, _optimiser(config.optimiser, network), average)
 
 
-def _checked_steps(config: TaskConfig, splits: DataSplits) -> int:
-    train, val, batch = len(splits.train), len(splits.val), config.fit.batch_size
-    if train < batch or val < 1:
-        raise ConfigError(
-            "the data split",
-            expected=f"at least {batch} training samples (fit.batch_size) and 1 for validation",
-            found=f"{train} for training and {val} for validation",
-            next_step="lower fit.batch_size or add data",
-        )
-    return train // batch
-
-
 def _step(
     task: Task,
     step_function: Callable[[Tensor], Tensor],
@@ -338,6 +326,8 @@ def _step(
             found=str(error).split(".")[0],
             next_step="set fit.deterministic=false, or train on the CPU",
         ) from error
+    if not ranks.alone:
+        _require_gradients(learner.network, where)
     weights = list(learner.network.parameters())
     gradients = [weight.grad for weight in weights if weight.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
@@ -355,6 +345,19 @@ def _step(
     if learner.average is not None:
         learner.average.update_parameters(learner.network)
     return float(loss.detach())
+
+
+def _require_gradients(network: nn.Module, where: str) -> None:
+    """Refuse what several processes would wait for in vain: without it other gradients go unshared too."""
+    weights = network.named_parameters()
+    idle = [name for name, weight in weights if weight.requires_grad and weight.grad is None]
+    if idle:
+        raise ConfigError(
+            where,
+            expected="a gradient for every trainable weight, as several processes need it",
+            found=f"none for {', '.join(idle[:3])}{' and others' if len(idle) > 3 else ''}",
+            next_step="let the loss depend on it, set its requires_grad to False, or train in one process",
+        )
 
 
 def _keep_if_best(state: TrainingState, network: nn.Module, epoch: int, value: float, primary: str) -> bool:

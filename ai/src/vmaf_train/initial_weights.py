@@ -148,6 +148,7 @@ def _told(path: Path, values: Mapping[str, Any], sha256: str, config_type: type[
             value=values["best_value"],
             seconds=values["seconds"],
             environment=facts.get("environment"),
+            parts=facts.get("earlier", ()),
             byte_reproducible=facts.get("byte_reproducible", False) and values["epoch"] == config.fit.epochs,
             held_out="unknown",
             initial=identity.get("initial"),

@@ -8,7 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["StopRequest", "Stopped", "ignore_stop_signals", "leave_interrupts_to_parent", "stop_signals"]
+__all__ = [
+    "StopRequest",
+    "Stopped",
+    "ignore_stop_signals",
+    "leave_stop_to_parent",
+    "starting_workers",
+    "stop_signals",
+]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -32,7 +39,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._signal: signal.Signals | None = None
-        self._holding = False
+        self._holding = 0
 
     @property
     def asked(self) -> bool:
@@ -52,15 +59,18 @@ class StopRequest:
     def held_back(self) -> Iterator[None]:
         """Hold a stop back until the end of the block, where it is obeyed unless another error leaves it.
 
+        In a block within such a block it goes on to be held back.
+
         Raises:
             Stopped: at the end of the block, if a stop was asked for.
         """
-        self._holding = True
+        self._holding += 1
         try:
             yield
         finally:
-            self._holding = False
-        self.obey()
+            self._holding -= 1
+        if not self._holding:
+            self.obey()
 
     def obey(self) -> None:
         """Stop if a stop was asked for.
@@ -114,6 +124,24 @@ def ignore_stop_signals() -> None:
             signal.signal(number, signal.SIG_IGN)
 
 
-def leave_interrupts_to_parent(*_: object) -> None:
-    """Ignore SIGINT in a worker process: a terminal's Ctrl-C reaches it too, and its parent decides."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextmanager
+def starting_workers() -> Iterator[None]:
+    """Start worker processes in the block that no stop signal ends before they ignore it.
+
+    They inherit that the signals wait; this process meets them at the end of the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_stop_to_parent(*_: object) -> None:
+    """Ignore SIGINT and SIGTERM in a worker process.
+
+    A terminal's Ctrl-C reaches it too, and so does a SIGTERM to all processes of a service; its
+    parent, which still needs it for the step under way, decides.
+    """
+    ignore_stop_signals()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from multiprocessing.context import SpawnContext, SpawnProcess
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from vmaf_train.errors import DataError, VmafTrainError
-from vmaf_train.interruption import leave_interrupts_to_parent
+from vmaf_train.interruption import leave_stop_to_parent, starting_workers
 from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.task import Samples
 
@@ -120,6 +120,20 @@ class _Order(Sampler[list[Draw]]):
             yield [(self.epoch, item) for item in order[start + part.start : start + part.stop]]
 
 
+class _Worker(SpawnProcess):
+    """A process that ignores SIGTERM, so that its parent ends it by SIGKILL where it must."""
+
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802
+        started: Any = SpawnProcess._Popen(process_obj)
+        started.terminate = started.kill
+        return started
+
+
+class _Workers(SpawnContext):
+    Process = _Worker
+
+
 class BatchLoader:
     """Batches of ``samples``: shuffled full batches to train on, or all in order to validate.
 
@@ -155,9 +169,9 @@ class BatchLoader:
             persistent_workers=workers > 0,
             pin_memory=pin,
             # A forked copy of a process with running arithmetic threads can hang.
-            multiprocessing_context="spawn" if workers else None,
-            # The batch under way at a Ctrl-C still needs its workers.
-            worker_init_fn=leave_interrupts_to_parent if workers else None,
+            multiprocessing_context=_Workers() if workers else None,
+            # The batch under way at a stop still needs its workers.
+            worker_init_fn=leave_stop_to_parent if workers else None,
             # The loader draws a base seed for its workers; a generator of its own keeps torch's
             # global one, and with it dropout, the same for any number of workers.
             generator=torch.Generator().manual_seed(0),
@@ -176,7 +190,8 @@ class BatchLoader:
         self._order.epoch, self._order.first = epoch, first
         try:
             self._require_semaphores()
-            batches = iter(self._loader)
+            with starting_workers():
+                batches = iter(self._loader)
         except OSError as error:
             raise _no_room(error.strerror or str(error)) from error
         for batch in batches:
@@ -187,8 +202,7 @@ class BatchLoader:
     def _require_semaphores(self) -> None:
         """Make about as many as torch will: what it leaves half-built prints a page when it is freed."""
         if workers := self._loader.num_workers:
-            context = multiprocessing.get_context("spawn")
-            made = [context.Lock() for _ in range(8 + 4 * workers)]
+            made = [_Workers().Lock() for _ in range(8 + 4 * workers)]
             made.clear()
 
 

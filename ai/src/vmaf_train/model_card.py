@@ -136,7 +136,7 @@ def _results(record: RunRecord) -> list[dict[str, Any]]:
         rows.append(row(f"{names}, held-out validation", names, record.gate.metrics))
     for evaluation in record.evaluations:
         figures = {name: figure.value for name, figure in evaluation.metrics.items()}
-        name = f"{record.test_name(evaluation)}, {evaluation.protocol}"
+        name = f"{record.test_name(evaluation)}, {evaluation.pairs:,} pairs, {evaluation.protocol}"
         rows.append(row(name, evaluation.dataset, figures))
     return [item for item in rows if item["metrics"]]
 

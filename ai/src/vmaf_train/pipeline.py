@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace as replace_fields
 from pathlib import Path
@@ -23,6 +24,7 @@ from vmaf_train.fit import FitResult, fit, trainable_parameters
 from vmaf_train.hardware import Hardware, choose_hardware, environment_record, reproducible_arithmetic
 from vmaf_train.initial_weights import load_initial_weights
 from vmaf_train.interruption import StopRequest, stop_signals
+from vmaf_train.left_out import name_left_out
 from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
 from vmaf_train.onnx_export import check_parity, export_onnx, record_export
 from vmaf_train.op_allowlist import load_allowlist
@@ -97,12 +99,23 @@ def run(
         hardware = choose_hardware(config.fit)
         with reproducible_arithmetic(hardware, deterministic=config.fit.deterministic):
             preflight(plugin, task, config, paths, replace=replace, resume=resume)
-            with owned_run_dir(paths.run_dir, config, resume=resume):
+            with owned_run_dir(paths.run_dir, config, resume=resume) as keep_config:
                 with joined(hardware.device) as ranks:
                     splits = load_data(task, config, say)
+                    name_left_out(splits.left_out if splits is not None else (), paths.run_dir, say)
                     ranks.wait()
+                    ranks.wait()  # the others read what was decoded, or decode it once more
                     fitted = train(
-                        task, config, splits, hardware, paths.run_dir, say, stop, ranks, resume=resume
+                        task,
+                        config,
+                        splits,
+                        hardware,
+                        paths.run_dir,
+                        say,
+                        stop,
+                        ranks,
+                        keep_config,
+                        resume=resume,
                     )
                 gate = prove_quality(task, config, splits, fitted, hardware)
                 record = describe(plugin, task, config, splits, fitted, gate, hardware, ranks.size)
@@ -144,6 +157,7 @@ def follow(plugin: TaskPlugin[Any], config: TaskConfig, *, resume: bool = False)
             ranks.wait()  # the leading process decodes first, so that the others find it done
             say = SilentReporter()
             splits = load_data(task, config, say)
+            ranks.wait()
             train(task, config, splits, hardware, Path(), say, stop, ranks, resume=resume)
 
 
@@ -177,9 +191,10 @@ def preflight(
             found=faults_text(error),
             next_step="correct the task's card text or id",
         ) from error
-    check_can_publish(paths.model_dir, paths.docs_dir, entry, replace=replace)
-    allowlist = load_allowlist()
     spec = task.export_spec()
+    tensors = (spec.input.name, spec.output.name)
+    check_can_publish(paths.model_dir, paths.docs_dir, entry, replace=replace, tensors=tensors)
+    allowlist = load_allowlist()
     with torch.random.fork_rng():
         untrained = task.build_model()
         if config.fit.initial is not None and not (
@@ -215,13 +230,18 @@ def train(
     say: Reporter,
     stop: StopRequest,
     ranks: Ranks = ALONE,
+    accepted: Callable[[], None] = lambda: None,
     *,
     resume: bool,
 ) -> FitResult:
-    """Return the network with its best weights; an untrained smoke model comes back as built."""
+    """Return the network with its best weights; an untrained smoke model comes back as built.
+
+    ``accepted`` is called when nothing speaks against a resumption, before the first step.
+    """
     torch.manual_seed(config.fit.seed)
     network = task.build_model()
     if splits is None:
+        accepted()
         record = TrainingRecord(
             parameters=trainable_parameters(network),
             steps=0,
@@ -236,7 +256,8 @@ def train(
         f"fit: {hardware.device}, {hardware.precision}, {hardware.threads} threads, "
         f"{config.fit.epochs} epochs of batch {config.fit.batch_size}"
     )
-    return fit(task, config, splits, network, hardware, run_dir, say, resume=resume, stop=stop, ranks=ranks)
+    given = (task, config, splits, network, hardware, run_dir, say)
+    return fit(*given, resume=resume, stop=stop, ranks=ranks, accepted=accepted)
 
 
 def prove_quality(

@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from vmaf_train.config import TaskConfig, load_config
 from vmaf_train.errors import ConfigError, ContractError, GateError
-from vmaf_train.figures import record_curves
 from vmaf_train.files import sha256_bytes
 from vmaf_train.loader import VALIDATION_EPOCH, BatchLoader, sample_stream
 from vmaf_train.onnx_export import check_contract, normalise_model, open_session, tensor_shape
+from vmaf_train.page_pictures import pictures_of_tests
 from vmaf_train.publish import publish_quantised
 from vmaf_train.registry import load_model
 from vmaf_train.report import Reporter
@@ -50,7 +50,7 @@ _FIRST_EPOCH = 1
 def quantise(
     plugin: TaskPlugin[Any],
     model_id: str,
-    data: Path | None,
+    data: Sequence[Path],
     *,
     model_dir: Path,
     docs_dir: Path,
@@ -64,7 +64,7 @@ def quantise(
     Args:
         plugin: the model's task.
         model_id: the registered model.
-        data: the folder that the model was trained on, for a task that reads one.
+        data: the folders that the model was trained on, for a task that reads any.
         model_dir: the registry's folder.
         docs_dir: the folder of docs pages.
         calibration: training samples to read the ranges of values from.
@@ -90,7 +90,15 @@ def quantise(
             expected="the pairs it was trained on"
             + (f", digest {record.data.digest[:12]}" if record.data is not None else ""),
             found=f"digest {splits.provenance.digest[:12]}" if splits is not None else "an untrained model",
-            next_step="give the same folder with --data",
+            next_step="give the folders it was trained on, each with --data",
+        )
+    held_out = splits.provenance.held_out
+    if None not in (held_out, record.data.held_out) and held_out != record.data.held_out:
+        raise ConfigError(
+            f"the held-out samples of {model_id}",
+            expected=f"those it was chosen by, digest {str(record.data.held_out)[:12]}",
+            found=f"digest {str(held_out)[:12]}",
+            next_step="use the version of the task that trained it: others were trained on",
         )
     small = quantise_bytes(original, spec, config, splits.train, calibration)
     report = check_contract(small, with_added_ops(spec), config.export)
@@ -123,22 +131,20 @@ def quantise(
             ),
         }
     )
-    # Tests of an earlier 8-bit form are not those of this one.
-    tests = tuple(test for test in record.evaluations if test.model_sha256 in record.forms)
-    record = record.model_copy(update={"evaluations": tests})
-    publish_quantised(model_dir, docs_dir, record, small, record_curves(record))
-    return record
+    return publish_quantised(model_dir, docs_dir, record, small, pictures_of_tests)
 
 
-def config_of_record(plugin: TaskPlugin[Any], record: RunRecord, data: Path | None = None) -> TaskConfig:
-    """Return the config of a recorded run, with the data folder that only this machine knows.
+def config_of_record(plugin: TaskPlugin[Any], record: RunRecord, data: Sequence[Path] = ()) -> TaskConfig:
+    """Return the config of a recorded run, with the data folders that only this machine knows.
 
     Raises:
-        ConfigError: today's task refuses the recorded values.
+        ConfigError: today's task refuses the recorded values, or so many folders.
     """
     changes: dict[str, Any] = dict(record.config)
-    if data is not None:
-        changes["data.root"] = data
+    if data:
+        changes["data.root"] = data[0]
+    if data[1:]:
+        changes["data.extra_roots"] = tuple(data[1:])
     config: TaskConfig = load_config(plugin.config_type, None, (), changes)
     return config
 

@@ -25,9 +25,11 @@ __all__ = ["ALONE", "Ranks", "joined"]
 
 T = TypeVar("T")
 
-# A process that ends closes its connections, which the others notice at once. Waiting long is no
-# fault: the leading process may be decoding a corpus.
-_PATIENCE = datetime.timedelta(days=7)
+# A process that ends closes its connections, which the others notice at once; a machine that loses
+# its power does not. In training nobody waits longer than for the slowest step or validation.
+_PATIENCE = datetime.timedelta(minutes=30)
+# While data is read, waiting long is no fault: the leading process may be decoding a corpus.
+_READING_PATIENCE = datetime.timedelta(days=7)
 _LOST = re.compile(r"gloo|nccl|connection (closed|reset)|broken pipe|peer", re.IGNORECASE)
 _FAILED = "failed"
 _SAYING_SECONDS = 1.0
@@ -41,11 +43,13 @@ class Ranks:
         rank: this process, from 0.
         size: how many there are.
         device: ``cpu`` or ``cuda``: where a tensor must be that travels between them.
+        reading: the group in which :meth:`wait` waits; None is the one of everything else.
     """
 
     rank: int = 0
     size: int = 1
     device: str = "cpu"
+    reading: distributed.ProcessGroup | None = None
 
     @property
     def leads(self) -> bool:
@@ -62,7 +66,11 @@ class Ranks:
         return range(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def parallel(self, network: nn.Module) -> nn.Module:
-        """Return ``network`` with the same weights everywhere and gradients averaged over the processes."""
+        """Return ``network`` with the same weights everywhere and gradients averaged over the processes.
+
+        Every trainable weight must get a gradient in every step: to look for those that get none
+        would cost each step a walk through its graph, and a message.
+        """
         return network if self.alone else DistributedDataParallel(network)
 
     def sum(self, value: Tensor) -> Tensor:
@@ -89,9 +97,9 @@ class Ranks:
         return box[0]
 
     def wait(self) -> None:
-        """Wait for all processes to come here."""
+        """Wait for all processes to come here, however long they read data before."""
         if not self.alone:
-            distributed.barrier()
+            distributed.barrier(group=self.reading)
 
     def stop_asked(self, stop: StopRequest) -> bool:
         """Return whether any process was asked to stop, and let ``stop`` know; the same answer everywhere."""
@@ -124,14 +132,16 @@ def joined(device: str) -> Iterator[Ranks]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield ALONE
         return
-    store, rank, size = next(iter(rendezvous("env://", timeout=_PATIENCE)))
+    store, rank, size = next(iter(rendezvous("env://", timeout=_READING_PATIENCE)))
     backend = "gloo"
     if device == "cuda":
         backend = "nccl"
         _take_gpu(int(os.environ.get("LOCAL_RANK", rank)))
     distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=_PATIENCE)
     try:
-        yield Ranks(rank, size, device)
+        # One byte that travels by way of the CPU needs no GPU memory.
+        reading = distributed.new_group(backend="gloo", timeout=_READING_PATIENCE)
+        yield Ranks(rank, size, device, reading)
     except VmafTrainError as error:
         _end(store, rank, size, error)
     except RuntimeError as error:

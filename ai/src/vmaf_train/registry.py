@@ -30,6 +30,7 @@ __all__ = [
     "registry_text",
     "require_row",
     "sidecar_text",
+    "tensor_name_fault",
     "upsert",
 ]
 
@@ -140,15 +141,19 @@ class Sidecar(_Part):
             if mine != recorded:
                 raise ValueError(f"{key} is {mine!r}, the record says {recorded!r}")
         for key in ("input_name", "output_name"):
-            tensor = getattr(self, key)
-            if tensor in _SCALARS or not 0 < len(tensor.encode()) <= _MAX_NAME_BYTES:
-                raise ValueError(
-                    f"{key} is {tensor!r}, not 1 to {_MAX_NAME_BYTES} bytes that are no key of this file"
-                )
+            if fault := tensor_name_fault(getattr(self, key)):
+                raise ValueError(f"{key} is {fault}")
         return self
 
 
 _PartT = TypeVar("_PartT", bound=BaseModel)
+
+
+def tensor_name_fault(name: str) -> str | None:
+    """Return what is wrong with ``name`` as a tensor's in a sidecar; None where nothing is."""
+    if name not in _SCALARS and 0 < len(name.encode()) <= _MAX_NAME_BYTES:
+        return None
+    return f"{name!r}, not 1 to {_MAX_NAME_BYTES} bytes that are no key of the sidecar"
 
 
 def _require_strict_json(text: str) -> None:
@@ -337,6 +342,10 @@ def _notes(record: RunRecord) -> str:
         parts.append(
             f"Validation {record.gate.metric} {record.gate.value:.4f} over {record.data.val} samples."
         )
+    own = (test for test in record.evaluations if record.export and test.model_sha256 == record.export.sha256)
+    if (test := next(own, None)) and test.metrics:
+        measure, figure = next(iter(test.metrics.items()))
+        parts.append(f"{test.dataset[:64]} {measure}: {figure.value:.4f} over {test.pairs} samples.")
     if not record.training.held_out_certain:
         parts.append("An earlier run, whose weights it began with, may have seen them.")
     if record.export is not None and record.export.size_multiple > 1:

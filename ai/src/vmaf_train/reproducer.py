@@ -32,7 +32,7 @@ def reproducer_command(
     A run that began with the weights of an earlier one has a line for each run, the earliest first.
     No path of this machine is in them: data folders stand as ``DIR``, ``DIR2`` and so on, those of an
     earlier run on other data as ``RUN1DATA``, ``RUN1DATA2``, and what that run writes goes to ``RUN1``
-    and beside it.
+    and beside it. A model that is no smoke model goes to ``NEWMODEL``, not over the one that ships.
 
     Args:
         plugin: the task.
@@ -51,7 +51,8 @@ def reproducer_command(
         # Apart from the shipped models: the last run may publish under the very same id.
         words += ["--run-dir", f"RUN{number}", "--model-dir", f"RUN{number}MODEL"]
         lines.append([*words, "--docs-dir", f"RUN{number}DOCS"])
-    lines.append([*_run_words(plugin, config, ours), *_begun(len(lines) + 1)])
+    apart = [] if config.smoke else ["--model-dir", "NEWMODEL", "--docs-dir", "NEWDOCS"]
+    lines.append([*_run_words(plugin, config, ours), *_begun(len(lines) + 1), *apart])
     return "\n".join(shlex.join(words) for words in lines)
 
 

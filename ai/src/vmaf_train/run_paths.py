@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,10 @@ def _held(lock: Path) -> AbstractContextManager[object]:
 
     Raises:
         ConfigError: another process has it.
-        PublishError: the folder cannot be written.
+        PublishError: the folder cannot be made or written.
     """
     try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
         return FileLock(lock).acquire(timeout=0)
     except Timeout as error:
         raise ConfigError(
@@ -115,12 +116,38 @@ def _held(lock: Path) -> AbstractContextManager[object]:
 
 
 @contextmanager
-def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterator[None]:
+def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterator[Callable[[], None]]:
     """Hold the run folder for this process alone; refuse a folder of another run.
 
-    A folder in which a failed run left nothing to go on with is removed again.
+    A folder in which a failed run left nothing to go on with is removed again. The config is kept
+    there where none stands; what the block is given keeps it in place of one that does, and is to
+    be called when the run that stands there is known to be of this config.
+
+    Raises:
+        ConfigError: another process has the folder, or it holds something that is not to be resumed.
+        PublishError: it cannot be made or written.
     """
-    lock = run_dir / ".lock"
+    lock, kept = run_dir / ".lock", run_dir / _CONFIG_NAME
+
+    def keep_config() -> None:
+        write_atomic(kept, config_yaml(config))
+
+    # Refused before a lock is laid into it.
+    _require_unused(run_dir, lock, resume=resume)
+    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
+    with _held(lock):
+        # Another run may have come and gone since.
+        _require_unused(run_dir, lock, resume=resume)
+        if not kept.exists():
+            keep_config()
+        try:
+            yield keep_config
+        except Exception:
+            _remove_unused(run_dir, lock, made)
+            raise
+
+
+def _require_unused(run_dir: Path, lock: Path, *, resume: bool) -> None:
     standing = [path.name for path in run_dir.iterdir() if path != lock] if run_dir.is_dir() else []
     if run_dir.exists() and not run_dir.is_dir():
         standing = ["a file of that name"]
@@ -131,18 +158,6 @@ def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterato
             found=f"one that holds {', '.join(sorted(standing)[:3])}",
             next_step="go on with that run by --resume, or choose another --run-dir",
         )
-    made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
-    # The first write tells whether the folder can be written at all. A lock that is there is left
-    # as it is: in place of one that another process holds, a new file could be locked once more.
-    if not lock.exists():
-        write_atomic(lock, b"")
-    with _held(lock):
-        write_atomic(run_dir / _CONFIG_NAME, config_yaml(config))
-        try:
-            yield
-        except Exception:
-            _remove_unused(run_dir, lock, made)
-            raise
 
 
 def _remove_unused(run_dir: Path, lock: Path, made: Sequence[Path]) -> None:

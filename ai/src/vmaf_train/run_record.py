@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from vmaf_train.environment import EnvironmentRecord, TrainingPart
 from vmaf_train.record import Figure, Record, Sha256, decimal_text, finite_or_none
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "RunRecord",
     "Sha256",
     "TensorRecord",
+    "TrainingPart",
     "TrainingRecord",
     "decimal_text",
     "finite_or_none",
@@ -85,24 +87,10 @@ class DataRecord(Record):
     """SHA-256 over the content of all samples used, in order."""
     held_out: Sha256 | None = None
     """SHA-256 over the names of the held-out samples: with ``digest`` it tells which they are."""
+    held_out_twins: int | None = Field(default=None, ge=0)
+    """Held-out samples whose picture is also one of the training samples'; None where not counted."""
     synthetic: bool = False
     """Whether the samples were made by a program."""
-
-
-class EnvironmentRecord(Record):
-    """Where it was trained; a claim of reproducibility holds for this alone."""
-
-    vmaf_train: str
-    python: str
-    torch: str
-    onnx: str
-    onnxruntime: str
-    processor: str
-    device: Literal["cpu", "cuda"]
-    device_name: str
-    precision: Literal["float32", "bfloat16"]
-    threads: int
-    processes: int = 1
 
 
 class EpochRecord(Record):
@@ -143,6 +131,8 @@ class InitialRecord(Record):
     seconds: float = Field(ge=0)
     """Wall-clock seconds of its epochs together."""
     environment: EnvironmentRecord | None = None
+    parts: tuple[TrainingPart, ...] = ()
+    """As for :class:`TrainingRecord`."""
     byte_reproducible: bool = False
     """As for :class:`TrainingRecord`, and that it had come to its end."""
     held_out: Literal["same", "unknown"]
@@ -177,6 +167,8 @@ class TrainingRecord(Record):
     """Epochs after which the run was stopped and taken up again."""
     initial: InitialRecord | None = None
     """The run whose weights this one began with; none for random weights."""
+    parts: tuple[TrainingPart, ...] = ()
+    """What was trained elsewhere than the record's environment, in order; the rest was trained there."""
     byte_reproducible: bool
     """Whether the same commands on the same machine and versions give the same bytes."""
 
@@ -333,6 +325,8 @@ class CardText(Record):
     """What the output means, in Markdown."""
     usage: str = ""
     """Copy-paste use, in Markdown."""
+    validation: str = ""
+    """How a held-out sample is fed and judged, in a few words."""
     limits: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     task_type: str = "other"

@@ -9,7 +9,7 @@ import logging
 import math
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from vmaf_train.errors import (
     ContractError,
     DivergenceError,
     GateError,
+    PublishError,
     VmafTrainError,
 )
 from vmaf_train.figures import trial_curves
@@ -39,6 +40,7 @@ __all__ = ["run_sweep"]
 
 _STORE = "trials.db"
 _PLAN = "plan.json"
+_LOCK = ".lock"
 _REPEATS = 4
 
 
@@ -56,32 +58,36 @@ def run_sweep(
         folder: the sweep's folder; made if missing.
         resume: whether to go on with the sweep that ``folder`` holds. Finished trials stay, an
             interrupted one goes on from its checkpoint, and one that failed for want of data or
-            disk is tried again.
+            disk, or was refused for more than its config, is tried again.
         reporter: told of progress.
 
     Raises:
         ConfigError: optuna is missing, the task refuses a config, or ``folder`` is in use, holds
             something else, or another sweep; no trial was started.
+        PublishError: ``folder`` or its store is damaged or cannot be written.
         Stopped: SIGINT or SIGTERM came; the sweep can go on with ``resume``.
     """
     engine = _engine()
     for point in plan.points:
         plugin.create(point.config)
     with stop_signals(), _owned(folder, plugin, plan, resume=resume):
-        study = _study(engine, folder)
-        results = _finished(study, plan)
+        with _store(engine, folder):
+            study = _study(engine, folder)
+            results = _finished(study, plan)
         while len(results) < plan.trials:
-            trial, point = _next(engine, study, plan, results)
+            with _store(engine, folder):
+                trial, point = _next(engine, study, plan, results)
             chosen = ", ".join(f"{key}={label}" for key, label in point.choices.items())
             reporter.stage(f"trial {point.number} ({len(results) + 1} of {plan.trials}): {chosen}")
             result = _try(plugin, point, folder, reporter)
             if result.state != "done":
                 reporter.stage(f"trial {point.number}: {result.state}: {result.reason}")
-            trial.set_user_attr("result", result.model_dump(mode="json"))
-            if result.value is not None:
-                study.tell(trial, result.value)
-            else:
-                study.tell(trial, state=engine.trial.TrialState.FAIL)
+            with _store(engine, folder):
+                trial.set_user_attr("result", result.model_dump(mode="json"))
+                if result.value is not None:
+                    study.tell(trial, result.value)
+                else:
+                    study.tell(trial, state=engine.trial.TrialState.FAIL)
             results[point.number] = result
             _write(plan, results, folder)
         _write(plan, results, folder)
@@ -112,33 +118,18 @@ def _owned(folder: Path, plugin: TaskPlugin[Any], plan: SweepPlan, *, resume: bo
             "points": [{"choices": dict(point.choices), "config": point.settings} for point in plan.points],
         }
     )
-    standing = folder / _PLAN
-    if folder.exists() and not standing.is_file() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError(
-            str(folder),
-            expected="an empty folder, or one of a sweep",
-            found="something else there",
-            next_step="choose another --sweep-dir",
-        )
-    if standing.is_file():
-        if not resume:
-            raise ConfigError(
-                str(folder),
-                expected="an empty sweep folder",
-                found="one that holds a sweep",
-                next_step="go on with that sweep by --resume, or choose another --sweep-dir",
-            )
-        if standing.read_text(encoding="utf-8") != described:
-            raise ConfigError(
-                str(folder),
-                expected="the sweep that it holds",
-                found="other values, settings or trials on the command line",
-                next_step=f"repeat the first command line, or compare with {standing}",
-            )
-    write_atomic(standing, described)
+    _require_fitting(folder, described, resume=resume)
+    with _held(folder):
+        _require_fitting(folder, described, resume=resume)  # another sweep may have begun meanwhile
+        write_atomic(folder / _PLAN, described)
+        yield
+
+
+def _held(folder: Path) -> AbstractContextManager[object]:
+    """Make the folder, and take its lock until the end of the block."""
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            yield
+        folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(folder / _LOCK).acquire(timeout=0)
     except Timeout as error:
         raise ConfigError(
             str(folder),
@@ -146,37 +137,89 @@ def _owned(folder: Path, plugin: TaskPlugin[Any], plan: SweepPlan, *, resume: bo
             found="a sweep that goes on there",
             next_step="wait for it, or choose another --sweep-dir",
         ) from error
+    except OSError as error:
+        raise PublishError(
+            str(folder),
+            expected="a sweep folder that can be written",
+            found=error.strerror or str(error),
+            next_step="make it writable, or choose another --sweep-dir",
+        ) from error
+
+
+def _require_fitting(folder: Path, described: str, *, resume: bool) -> None:
+    """Refuse a folder that is none of a sweep, or of another one."""
+    standing = folder / _PLAN
+    if not standing.is_file():
+        if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - {_LOCK}):
+            raise ConfigError(
+                str(folder),
+                expected="an empty folder, or one of a sweep",
+                found="something else there",
+                next_step="choose another --sweep-dir",
+            )
+        return
+    if not resume:
+        raise ConfigError(
+            str(folder),
+            expected="an empty sweep folder",
+            found="one that holds a sweep",
+            next_step="go on with that sweep by --resume, or choose another --sweep-dir",
+        )
+    if standing.read_bytes() != described.encode():
+        raise ConfigError(
+            str(folder),
+            expected="the sweep that it holds",
+            found="other values, settings or trials on the command line",
+            next_step=f"repeat the first command line, or compare with {standing}",
+        )
+
+
+@contextmanager
+def _store(engine: Any, folder: Path) -> Iterator[None]:
+    """Tell in one line what a damaged store, or a disk without room for it, raises in the block."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    # A damaged row comes out as whatever its reader stumbles over.
+    damage = (engine.exceptions.OptunaError, SQLAlchemyError, LookupError, RuntimeError, ValueError)
+    try:
+        yield
+    except damage as error:
+        reason: BaseException = error
+        while reason.__cause__ is not None:  # optuna's own text does not name it
+            reason = reason.__cause__
+        raise PublishError(
+            str(folder / _STORE),
+            expected="the trials of a sweep, in a file that can be written",
+            found=" ".join(str(reason).split())[:200] or type(reason).__name__,
+            next_step="free the disk and go on by --resume, or choose another --sweep-dir",
+        ) from error
 
 
 def _study(engine: Any, folder: Path) -> optuna.Study:
+    """Return the kept trials; those that a process left open when it was killed are closed."""
     from sqlalchemy import URL
-    from sqlalchemy.exc import SQLAlchemyError
 
     address = URL.create("sqlite", database=str(folder / _STORE)).render_as_string()
-    try:
-        study: optuna.Study = engine.create_study(
-            storage=address, study_name="sweep", direction="maximize", load_if_exists=True
-        )
-        for trial in study.trials:
-            if trial.state == engine.trial.TrialState.RUNNING:  # its process is gone: the lock is ours
-                study.tell(trial.number, state=engine.trial.TrialState.FAIL)
-    except SQLAlchemyError as error:
-        raise ConfigError(
-            str(folder / _STORE),
-            expected="the trials of a sweep",
-            found=str(error).splitlines()[0],
-            next_step="choose another --sweep-dir",
-        ) from error
+    study: optuna.Study = engine.create_study(
+        storage=address, study_name="sweep", direction="maximize", load_if_exists=True
+    )
+    states = engine.trial.TrialState
+    for trial in study.trials:
+        if trial.state == states.RUNNING:  # its process is gone: the lock is ours
+            study.tell(trial.number, state=states.FAIL)
+    for _ in study.get_trials(deepcopy=False, states=(states.WAITING,)):
+        # Enqueued and not begun: the next question would be answered by it instead of its own trial.
+        study.tell(study.ask(), state=states.FAIL)
     return study
 
 
 def _finished(study: optuna.Study, plan: SweepPlan) -> dict[int, TrialResult]:
-    """The kept results by point; what failed for want of data or disk is not among them."""
+    """The kept results by point; what another attempt may mend is not among them."""
     results = {}
     for trial in study.trials:
         if "result" in trial.user_attrs:
             result = TrialResult.model_validate(trial.user_attrs["result"])
-            if result.state != "failed":
+            if result.state not in {"failed", "refused"} or result.settled:
                 results[result.number] = result
     return {number: result for number, result in results.items() if number <= len(plan.points)}
 
@@ -209,7 +252,7 @@ def _try(plugin: TaskPlugin[Any], point: Point, folder: Path, reporter: Reporter
             plugin, point.config, paths, replace=True, resume=paths.run_dir.exists(), reporter=reporter
         )
 
-    state, reason = _outcome(attempt, home)
+    state, reason, settled = _outcome(attempt, home)
     kept = paths.run_dir / "run_record.json"
     if state not in {"done", "gate not met"} or not kept.is_file():
         return TrialResult(
@@ -217,6 +260,7 @@ def _try(plugin: TaskPlugin[Any], point: Point, folder: Path, reporter: Reporter
             choices=dict(point.choices),
             state=state,
             reason=reason,
+            settled=settled,
             seconds=sum(epoch.seconds for epoch in read_history(paths.run_dir)),
         )
     record = RunRecord.model_validate_json(kept.read_bytes())
@@ -238,8 +282,11 @@ def _try(plugin: TaskPlugin[Any], point: Point, folder: Path, reporter: Reporter
     )
 
 
-def _outcome(attempt: Callable[[], RunRecord], home: Path) -> tuple[State, str]:
-    """How the attempt ended; nothing but a stop from outside leaves this function."""
+def _outcome(attempt: Callable[[], RunRecord], home: Path) -> tuple[State, str, bool]:
+    """How the attempt ended, why, and whether its config alone was refused.
+
+    Nothing but a stop from outside, or a disk that takes no trace, leaves this function.
+    """
     kinds: dict[type[VmafTrainError], State] = {
         GateError: "gate not met",
         DivergenceError: "diverged",
@@ -249,12 +296,15 @@ def _outcome(attempt: Callable[[], RunRecord], home: Path) -> tuple[State, str]:
     try:
         attempt()
     except VmafTrainError as error:
-        return next((state for kind, state in kinds.items() if isinstance(error, kind)), "failed"), str(error)
+        state: State = next((state for kind, state in kinds.items() if isinstance(error, kind)), "failed")
+        # A ConfigError of a run may speak of its folder, its checkpoint or the machine: the configs
+        # themselves were checked before the first trial.
+        return state, str(error), isinstance(error, ContractError)
     except Exception as error:
         # The other trials are worth more than a clean end; the trace is kept for whoever mends it.
         write_atomic(home / "traceback.txt", traceback.format_exc())
-        return "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    return "done", ""
+        return "failed", f"{type(error).__name__}: {' '.join(str(error).split())[:200]}", False
+    return "done", "", False
 
 
 def _write(plan: SweepPlan, results: dict[int, TrialResult], folder: Path) -> None:

@@ -41,6 +41,8 @@ class TrialResult(BaseModel):
     choices: dict[str, str]
     state: State
     reason: str = ""
+    settled: bool = False
+    """Of a refused trial: whether its config alone is the reason, so that another attempt ends alike."""
     primary: str = ""
     value: float | None = None
     metrics: dict[str, float | None] = {}

@@ -69,11 +69,20 @@ class Samples(Protocol):
 
 @dataclass(frozen=True)
 class DataSplits:
-    """Samples to train on, samples held out, and where they come from."""
+    """Samples to train on, samples held out, and where they come from.
+
+    Attributes:
+        train: to train on.
+        val: held out.
+        provenance: what the record and the card say of both.
+        left_out: a line for each faulty file, with its name and the reason; the run says the first
+            few and keeps all in its folder, and publishes none.
+    """
 
     train: Samples
     val: Samples
     provenance: DataRecord
+    left_out: tuple[str, ...] = ()
 
 
 class Metric(Protocol):

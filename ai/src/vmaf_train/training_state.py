@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from vmaf_train.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
+from vmaf_train.code_versions import code_versions
 from vmaf_train.config import (
     ScheduleConfig,
     TaskConfig,
@@ -24,13 +25,14 @@ from vmaf_train.config import (
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import write_atomic
 from vmaf_train.ranks import ALONE, Ranks
-from vmaf_train.run_record import EnvironmentRecord, EpochRecord, InitialRecord
+from vmaf_train.run_record import EnvironmentRecord, EpochRecord, InitialRecord, TrainingPart
 from vmaf_train.task import DataSplits, Task, data_folders
 
 __all__ = [
     "EpochPosition",
     "Learner",
     "TrainingState",
+    "carried_claims",
     "compared",
     "newest_checkpoint",
     "require_one_run",
@@ -106,23 +108,27 @@ def run_identity(
     initial: InitialRecord | None = None,
     environment: EnvironmentRecord | None = None,
     *,
+    parts: Sequence[TrainingPart] = (),
     byte_reproducible: bool = False,
 ) -> dict[str, Any]:
     """Return what a run is: what must be equal for a checkpoint to belong to it, and what it tells of it.
 
-    ``initial`` and ``facts`` are told to a run that begins with its weights, and not compared.
+    ``initial`` and ``facts`` are told to whoever begins with its weights or goes on with it. Of them
+    only the names of the held-out samples are compared.
     """
     return {
         "config": recorded_config(config),
         "data_digest": splits.provenance.digest,
         "loop_revision": loop_revision,
         "torch": torch.__version__,
+        "code": code_versions(task),
         "primary_metric": task.metric().primary,
         "initial": initial.model_dump(mode="json") if initial is not None else None,
         "facts": {
             "held_out": splits.provenance.held_out,
             "data_folders": len(data_folders(config)),
             "environment": environment.model_dump(mode="json") if environment is not None else None,
+            "earlier": [part.model_dump(mode="json") for part in parts],
             "byte_reproducible": byte_reproducible,
         },
     }
@@ -130,7 +136,35 @@ def run_identity(
 
 def compared(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of an identity that all processes and checkpoints of a run share."""
-    return {key: value for key, value in identity.items() if key not in {"initial", "facts"}}
+    shared = {key: value for key, value in identity.items() if key not in {"initial", "facts"}}
+    held_out = identity.get("facts", {}).get("held_out")
+    return shared if held_out is None else {**shared, "held_out": held_out}
+
+
+def carried_claims(
+    path: Path, values: Mapping[str, Any], environment: EnvironmentRecord
+) -> tuple[bool, tuple[TrainingPart, ...], bool]:
+    """Return what a run that goes on in ``environment`` may still claim of what its checkpoint holds.
+
+    Returns:
+        Whether its steps would come out as the same bytes there, the parts that were made elsewhere,
+        and whether the last of them ends at the checkpoint.
+
+    Raises:
+        ConfigError: the checkpoint is damaged.
+    """
+    try:
+        facts = json.loads(values["identity"]).get("facts", {})
+        parts = tuple(TrainingPart.model_validate(part) for part in facts.get("earlier", ()))
+        told = facts.get("environment")
+        before = EnvironmentRecord.model_validate(told) if told is not None else None
+        if before == environment:
+            return facts.get("byte_reproducible") is True, parts, False
+        step = values.get("position", {}).get("step", 0)
+        part = TrainingPart(epochs=values["epoch"], step=step, environment=before)
+        return False, (*parts, part), True
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise _not_whole(path, error) from error
 
 
 def require_one_run(ranks: Ranks, config: TaskConfig, task: Task, identity: dict[str, Any]) -> None:
@@ -232,9 +266,14 @@ def restore_state(
         ConfigError: the checkpoint is damaged, or of another config, data or code.
     """
     try:
-        recorded = _lengthened(json.loads(values["identity"]), identity)
-        defaults = {"config": default_values(type(config))}
-        differences = config_differences(compared(recorded), compared(identity), defaults)
+        now = compared(identity)
+        recorded = compared(_lengthened(json.loads(values["identity"]), identity))
+        if "held_out" not in now:
+            recorded.pop("held_out", None)
+        # What an older checkpoint does not know of cannot be held against it.
+        known: dict[str, Any] = {key: now[key] for key in ("code", "held_out") if key in now}
+        defaults = {**known, "config": default_values(type(config))}
+        differences = config_differences(recorded, now, defaults)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _not_whole(path, error) from error
     if differences:
@@ -262,10 +301,11 @@ def restore_state(
             # A run that was begun before positions were kept has none.
             position=EpochPosition(**values.get("position", {})),
         )
-        _check_types(state, learner.network)
+        _check_types(state, learner)
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise _not_whole(path, error) from error
-    return replace(state, resumed_at=[*state.resumed_at, state.epoch])
+    goes_on = state.epoch < config.fit.epochs
+    return replace(state, resumed_at=[*state.resumed_at, state.epoch]) if goes_on else state
 
 
 def _lengthened(recorded: dict[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -294,7 +334,7 @@ def _not_whole(path: Path, error: Exception) -> ConfigError:
     )
 
 
-def _check_types(state: TrainingState, network: nn.Module) -> None:
+def _check_types(state: TrainingState, learner: Learner) -> None:
     """Refuse, before the first step, what would end the run after its last one."""
     position = state.position
     counts = (state.epoch, state.steps, position.step, *state.resumed_at)
@@ -303,9 +343,23 @@ def _check_types(state: TrainingState, network: nn.Module) -> None:
         raise TypeError("a count that is no whole number from 0 up")
     if not all(type(number) is float for number in floats):
         raise TypeError("a number that is none")
-    if len(state.history) != state.epoch or not all(isinstance(item, Tensor) for item in position.random):
-        raise TypeError("a history of other epochs, or a random state that is no tensor")
-    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    if len(state.history) != state.epoch:
+        raise TypeError("a history of other epochs")
+    _check_random(position.random)
+    shapes = {name: tensor.shape for name, tensor in learner.network.state_dict().items()}
     best = {name: tensor.shape for name, tensor in state.best_weights.items()}
     if state.epoch and (best != shapes or state.best_epoch not in range(1, state.epoch + 1)):
         raise TypeError("best weights that are not this network's")
+    for weight, moments in learner.optimiser.state.items():
+        found = {name: getattr(moment, "shape", None) for name, moment in moments.items()}
+        if found != {"step": torch.Size(), "exp_avg": weight.shape, "exp_avg_sq": weight.shape}:
+            raise TypeError("moments of the optimiser that are not this network's")
+
+
+def _check_random(states: list[Tensor]) -> None:
+    """Refuse what torch's generators, the CPU's and a GPU's, would not take."""
+    if len(states) > 2 or not all(isinstance(state, Tensor) for state in states):
+        raise TypeError("a random state that is no tensor")
+    for device, state in zip(("cpu", "cuda"), states, strict=False):
+        if device == "cpu" or torch.cuda.is_available():
+            torch.Generator(device).set_state(state)

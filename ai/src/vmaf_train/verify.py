@@ -22,6 +22,7 @@ from vmaf_train.registry import (
 )
 from vmaf_train.scan_state import MAX_MODEL_BYTES
 from vmaf_train.staging import finish_interrupted
+from vmaf_train.standing_files import is_failure_page, page_model
 
 __all__ = ["verify_problems"]
 
@@ -29,8 +30,8 @@ __all__ = ["verify_problems"]
 def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
     """Return every disagreement of registry, files, sidecars, cards and pages; empty is good.
 
-    Both ways: a row without its files, and a file without its row. A publication that was
-    stopped half-way is completed or undone first.
+    Both ways: a row without its files, and a file or a generated page without its row. A
+    publication that was stopped half-way is completed or undone first.
 
     Raises:
         PublishError: the registry itself cannot be read.
@@ -59,8 +60,18 @@ def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
                 problems.append(f"{entry.id}: {name} has sha256 {found}, its row says {digest}")
         problems += _sidecar_problems(model_dir, docs_dir, entry)
     for path in sorted(model_dir.iterdir()) if model_dir.is_dir() else []:
-        if path.name not in expected and path.suffix in {".onnx", ".json", ".data", ".md"}:
+        if path.name in expected or (path.parent == docs_dir and is_failure_page(path)):
+            continue
+        if path.suffix in {".onnx", ".json", ".data", ".md"}:
             problems.append(f"{path.name}: no row of {REGISTRY_NAME} names it")
+    if docs_dir.resolve() != model_dir.resolve():
+        # A page written by hand may lie among them; one that was generated is of some model.
+        pages = filter(None, map(page_model, sorted(docs_dir.glob("*.md"))))
+        problems += [
+            f"{name}.md: a generated page, and no row of {REGISTRY_NAME} names its model"
+            for name in pages
+            if registry.entry(name) is None
+        ]
     if registry.models:
         texts = {
             model_dir / "README.md": render_index(registry),

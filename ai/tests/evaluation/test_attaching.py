@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from records import Folders, tiny_model
 from vmaf_train.errors import ConfigError, PublishError
+from vmaf_train.evaluation import attaching
 from vmaf_train.evaluation.attaching import attach, require_registered
 from vmaf_train.model_card import check_front_matter
-from vmaf_train.registry import load_sidecar
+from vmaf_train.registry import ModelEntry, load_sidecar, require_row
 from vmaf_train.run_record import Evaluation, Figure, FrameCost, ThresholdCurves
 
 
@@ -65,7 +68,7 @@ def test_card_page_and_sidecar_show_the_results_and_agree(folders: Folders) -> N
     assert matter.model_index is not None
     result = matter.model_index[0].results[-1]
     assert result.dataset.type == "set-1000"
-    assert result.dataset.name == "SET 1000, fed at native size; 4: #a"
+    assert result.dataset.name == "SET 1000, 1,000 pairs, fed at native size; 4: #a"
     assert [(metric.name, metric.value) for metric in result.metrics] == [
         ("F max", 0.8123),
         ("change under pan by 1 pixel: map", 0.0123),
@@ -85,6 +88,30 @@ def test_the_same_test_again_replaces_its_results_and_another_is_added(folders: 
         ("other", 0.8123),
         ("fed at native size; 4: #a", 0.5),
     ]
+    assert folders.problems() == []
+
+
+def test_results_that_several_attach_at_once_all_stand(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256, names = digest_of(folders), [f"way {number}" for number in range(4)]
+    together = threading.Barrier(len(names))
+
+    def met(model_dir: Path, model_id: str) -> ModelEntry:
+        row = require_row(model_dir, model_id)
+        together.wait(60)
+        return row
+
+    monkeypatch.setattr(attaching, "require_row", met)
+    with ThreadPoolExecutor(len(names)) as pool:
+        calls = [
+            pool.submit(attach, folders.models, folders.docs, "tiny_v1", [evaluation(sha256, protocol=name)])
+            for name in names
+        ]
+        for call in calls:
+            call.result()
+    found = load_sidecar(folders.models, "tiny_v1").record.evaluations
+    assert sorted(test.protocol for test in found) == names
     assert folders.problems() == []
 
 

@@ -95,6 +95,13 @@ def test_a_known_set_brings_its_name_its_terms_and_its_size(tmp_path: Path) -> N
     assert found.notes.startswith("This copy holds 3 of the 5,019 published pairs.")
 
 
+def test_how_the_copy_differs_stands_in_the_notes(tmp_path: Path) -> None:
+    root = toy_set(tmp_path, 2)
+    found = select_pairs(root, bar=silent, copy_note="re-encoded at a short side of 288. ")
+    assert found.notes.startswith("The copy in use: re-encoded at a short side of 288. Whether")
+    assert "copy" not in select(root).notes
+
+
 def test_terms_can_be_given_and_are_not_invented(tmp_path: Path) -> None:
     root = toy_set(tmp_path, 2)
     assert select(root).licence == "not stated"

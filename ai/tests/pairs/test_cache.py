@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import multiprocessing
 import os
@@ -9,11 +10,12 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from pairs.made_files import encoded, put_pair, toy_set
@@ -140,12 +142,62 @@ def test_the_remains_of_a_killed_build_are_listed_and_replaced(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["pixels.bin", "index.npy", "about.json"])
-def test_a_damaged_entry_is_built_again(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: b"", lambda data: data[:-7], lambda data: bytes(len(data) - 8), lambda data: data[:90]],
+    ids=["empty", "torn", "zeros", "the first bytes"],
+)
+def test_a_damaged_entry_is_built_again(tmp_path: Path, name: str, damage: Callable[[bytes], bytes]) -> None:
     pairs, cache = pairs_at(tmp_path / "a"), tmp_path / "cache"
     before = decoded_cache(pairs, short_side=16, cache_dir=cache).mask(4).copy()
     path = cache_entries(cache)[0].path / name
-    path.write_bytes(path.read_bytes()[:-7]) if name != "index.npy" else path.unlink()
+    path.write_bytes(damage(path.read_bytes()))
     assert np.array_equal(decoded_cache(pairs, short_side=16, cache_dir=cache).mask(4), before)
+    path.unlink()
+    assert np.array_equal(decoded_cache(pairs, short_side=16, cache_dir=cache).mask(4), before)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda data: saved(np.load(io.BytesIO(data))[:-1]), lambda data: saved(np.load(io.BytesIO(data)) + 1)],
+    ids=["a row less", "other places"],
+)
+def test_an_index_that_does_not_fit_its_pixels_is_made_again(
+    tmp_path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    pairs, cache = pairs_at(tmp_path / "a"), tmp_path / "cache"
+    before = decoded_cache(pairs, short_side=16, cache_dir=cache).mask(4).copy()
+    path = cache_entries(cache)[0].path / "index.npy"
+    path.write_bytes(damage(path.read_bytes()))
+    assert np.array_equal(decoded_cache(pairs, short_side=16, cache_dir=cache).mask(4), before)
+
+
+def saved(index: NDArray[np.int64]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, index)
+    return stream.getvalue()
+
+
+def test_an_entry_is_on_the_disk_in_full_before_it_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def flushed(descriptor: int) -> None:
+        happened.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    def renamed(path: Path, target: Path) -> Path:
+        happened.append("rename")
+        return rename(path, target)
+
+    monkeypatch.setattr(os, "fsync", flushed)
+    monkeypatch.setattr(Path, "rename", renamed)
+    decoded_cache(pairs_at(tmp_path / "a"), short_side=16, cache_dir=tmp_path / "cache")
+    key = cache_entries(tmp_path / "cache")[0].key
+    assert sorted(happened[:3]) == ["about.json", "index.npy", "pixels.bin"]
+    assert happened[3:] == [f"{key}.building", "rename", "cache"]
 
 
 def test_a_cap_and_a_full_disk_stop_the_build_before_it_writes(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -167,6 +168,63 @@ def test_a_layout_that_is_none_is_a_config_error(tmp_path: Path, layout: str) ->
 def test_a_root_that_is_not_there_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing there"):
         find_pairs(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+@pytest.mark.parametrize(
+    ("layout", "name"),
+    [
+        ("auto", ""),
+        ("auto", "TOY-Image"),
+        ("auto", "TOY-Mask"),
+        ("folders:TOY-Image:TOY-Mask", "TOY-Image"),
+        ("folders:TOY-Image:TOY-Mask", "TOY-Mask"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_told_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, layout: str, name: str
+) -> None:
+    folder = toy_set(tmp_path / "set", 2) / name
+    monkeypatch.setattr("os.scandir", failing(os.scandir, folder, code))
+    with pytest.raises(DataError, match=f"{folder.name}: .*found {os.strerror(code)}"):
+        find_pairs(tmp_path / "set", layout)
+
+
+def test_a_shared_folder_that_cannot_be_read_is_told_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, ["Imgs/a.jpg"], ["Imgs/a.png"])
+    monkeypatch.setattr("os.scandir", failing(os.scandir, tmp_path / "Imgs", errno.EACCES))
+    with pytest.raises(DataError, match=r"Imgs: .*found Permission denied"):
+        find_pairs(tmp_path)
+
+
+def test_a_root_on_a_share_that_is_gone_is_told_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_dir", failing(Path.is_dir, tmp_path, errno.ESTALE))
+    with pytest.raises(DataError, match=f"{tmp_path.name}: .*found Stale file handle"):
+        find_pairs(tmp_path)
+
+
+def failing(real: Callable[..., Any], folder: Path, code: int) -> Callable[..., Any]:
+    """A call of the system that fails for one folder."""
+
+    def call(path: Path) -> Any:
+        if Path(path) == folder:
+            raise OSError(code, os.strerror(code), str(path))
+        return real(path)
+
+    return call
+
+
+def test_an_unreadable_folder_beside_the_set_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy_set(tmp_path / "set", 2)
+    (tmp_path / "lost").mkdir()
+    monkeypatch.setattr("os.scandir", failing(os.scandir, tmp_path / "lost", errno.EACCES))
+    assert stems(tmp_path) == ["0000", "0001"]
 
 
 def test_composed_and_decomposed_accents_are_one_stem(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.figures import record_curves
-from vmaf_train.model_card import tested_curves_name
+from vmaf_train.page_pictures import pictures_of_tests
 from vmaf_train.publish import republish_card
 from vmaf_train.registry import load_sidecar, require_row
 from vmaf_train.run_record import Evaluation, RunRecord
@@ -51,22 +50,21 @@ def attach(
         ConfigError: the model is gone, or an evaluation is of other bytes than its record's.
         PublishError: the registry is damaged or locked, or its folder cannot be written.
     """
-    finish_interrupted(model_dir, docs_dir)
-    record = _record(model_dir, model_id)
-    if strangers := {evaluation.model_sha256 for evaluation in evaluations} - record.forms.keys():
-        _refuse(record, sorted(strangers), model_dir)
 
     def same_test(evaluation: Evaluation) -> tuple[str, str, str]:
         return evaluation.dataset, evaluation.protocol, evaluation.model_sha256
 
-    new = {same_test(evaluation) for evaluation in evaluations}
-    kept = [old for old in record.evaluations if same_test(old) not in new]
-    extended = record.model_copy(update={"evaluations": (*kept, *evaluations)})
-    extended = RunRecord.model_validate(extended.model_dump())
-    drawn = record_curves(extended)
-    return republish_card(
-        model_dir, docs_dir, extended, {tested_curves_name(model_id): drawn} if drawn else {}
-    )
+    def extended(record: RunRecord) -> RunRecord:
+        if strangers := {evaluation.model_sha256 for evaluation in evaluations} - record.forms.keys():
+            _refuse(record, sorted(strangers), model_dir)
+        new = {same_test(evaluation) for evaluation in evaluations}
+        kept = [old for old in record.evaluations if same_test(old) not in new]
+        longer = record.model_copy(update={"evaluations": (*kept, *evaluations)})
+        return RunRecord.model_validate(longer.model_dump())
+
+    finish_interrupted(model_dir, docs_dir)
+    require_row(model_dir, model_id)
+    return republish_card(model_dir, docs_dir, model_id, extended, pictures_of_tests)
 
 
 def _record(model_dir: Path, model_id: str) -> RunRecord:

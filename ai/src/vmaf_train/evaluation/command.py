@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vmaf_train.evaluation.outcome import Extras
     from vmaf_train.evaluation.scores import Column
     from vmaf_train.pairs import Pair
+    from vmaf_train.run_record import FrameCost
 
 __all__ = ["eval_command"]
 
@@ -60,6 +61,9 @@ def eval_command(
         str | None, typer.Option(metavar="ID", help="Put the results into this registered model's card.")
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Terms of a set that is not in the catalogue.")] = None,
+    note: Annotated[
+        str, typer.Option(help="How this copy differs from the published files, for the card.")
+    ] = "",
     model_dir: Annotated[Path, typer.Option(help="Folder of registry.json.")] = Path("model/tiny"),
     docs_dir: Annotated[Path, typer.Option(help="Folder of docs pages.")] = Path("docs/ai/models"),
     workers: Annotated[
@@ -97,6 +101,7 @@ def eval_command(
         limit=limit,
         train=train or (),
         licence=licence,
+        copy_note=note,
         cache_dir=cache_dir,
         workers=workers,
     )
@@ -124,19 +129,25 @@ def _extras(columns: Sequence[Column], pairs: Sequence[Pair], *, video: bool) ->
     from vmaf_train.evaluation.costs import VIDEO_SIZES, picture_cost, video_cost
     from vmaf_train.evaluation.outcome import Extras
     from vmaf_train.evaluation.selection import evenly
-    from vmaf_train.evaluation.steadiness import steadiness
+    from vmaf_train.evaluation.steadiness import brightest_flat_frame, steadiness
 
     told = []
     for column in columns:
         model, feed = column.model, column.feed
-        with progress_bar(f"timing {column.label}") as bar:
-            costs = [picture_cost(model, feed, evenly(pairs, _TIMED_PICTURES), bar)]
+        costs: list[FrameCost] = []
+        if not feed.yuv:  # the same graph on frames of the same size takes the same time
+            with progress_bar(f"timing {column.label}") as bar:
+                costs.append(picture_cost(model, feed, evenly(pairs, _TIMED_PICTURES), bar))
         changes, remarks = {}, []
         if video and not feed.yuv:
             with progress_bar(f"frame to frame {column.label}") as bar:
                 changes = steadiness(model, feed, evenly(pairs, _STEADY_PICTURES), bar)
             count = min(_STEADY_PICTURES, len(pairs))
             remarks.append(f"Equal frames gave equal maps; changes between frames: {count} pictures.")
+            level, mean = brightest_flat_frame(model)
+            remarks.append(
+                f"Of flat grey frames, level {level} of 255 gave the highest mean of the map, {mean:.3f}."
+            )
             with progress_bar(f"video sizes {column.label}") as bar:
                 for number, (width, height) in enumerate(VIDEO_SIZES):
                     bar(number, len(VIDEO_SIZES))

@@ -44,6 +44,7 @@ class Selection:
         trained_digest: the data digest of the training set; empty for none.
         published: how many pairs the set's authors published; None where that is not known.
         digest: the data digest over ``pairs``.
+        copy_note: how the copy in use differs from the published files; empty for nothing known.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Selection:
     trained_digest: str
     published: int | None
     digest: str
+    copy_note: str = ""
 
     @property
     def share(self) -> str:
@@ -69,6 +71,8 @@ class Selection:
         told = []
         if self.published is not None and self.published != self.kept:
             told.append(f"This copy holds {self.kept:,} of the {self.published:,} published pairs.")
+        if self.copy_note:
+            told.append(f"The copy in use: {self.copy_note.strip().rstrip('.')}.")
         if self.dropped:
             reasons = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
             told.append(f"Left out as unusable: {reasons}.")
@@ -92,6 +96,7 @@ def select_pairs(
     limit: int | None = None,
     train: Sequence[Path] = (),
     licence: str | None = None,
+    copy_note: str = "",
     cache_dir: Path | None = None,
     workers: int | None = None,
 ) -> Selection:
@@ -104,6 +109,7 @@ def select_pairs(
         limit: at most so many pairs, evenly spaced in the order of their stems.
         train: the folders of the training sets; their pictures are left out.
         licence: terms in place of the catalogue's.
+        copy_note: how the copy differs from the published files.
         cache_dir: where findings are remembered; None for the user's cache.
         workers: threads; default one per processor.
 
@@ -146,6 +152,7 @@ def select_pairs(
         trained_digest=trained_digest,
         published=known.pairs if known else None,
         digest=digest,
+        copy_note=copy_note,
     )
 
 

@@ -14,12 +14,14 @@ from vmaf_train.map_figures import map_change
 from vmaf_train.onnx_session import MapModel
 from vmaf_train.pairs import Pair, decode_image
 
-__all__ = ["PAN_FRAMES", "steadiness"]
+__all__ = ["PAN_FRAMES", "brightest_flat_frame", "steadiness"]
 
 PAN_FRAMES = 10
 """Frames of a pan by one pixel each."""
 
 _SEED = 42
+_FLAT_LEVELS = range(0, 256, 15)
+_FLAT_SIZE = (270, 480)
 
 Pixels = NDArray[np.uint8]
 Map = NDArray[np.float32]
@@ -63,6 +65,21 @@ def steadiness(
         if progress is not None:
             progress(i + 1, len(pairs))
     return {f"change under {name}": values for name, values in found.items()}
+
+
+def brightest_flat_frame(model: MapModel) -> tuple[int, float]:
+    """Return the level of grey, 0 to 255, whose flat frame has the highest mean of the map, and that mean.
+
+    A frame that shows nothing should have a mean near 0.
+
+    Raises:
+        ContractError: the model fails.
+    """
+    means = {
+        level: float(_map(model, np.full((*_FLAT_SIZE, 3), level, np.uint8)).mean()) for level in _FLAT_LEVELS
+    }
+    level = max(means, key=means.__getitem__)
+    return level, means[level]
 
 
 def _pan(model: MapModel, frame: Pixels) -> list[float]:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import PIL
 from filelock import FileLock
+from numpy.typing import NDArray
 from PIL import Image
 
 from vmaf_train.errors import ConfigError, DataError
@@ -87,7 +88,7 @@ def decoded_cache(
         home.mkdir(parents=True, exist_ok=True)
         # Opened under the lock, so that a `cache clear` cannot come between.
         with FileLock(home / f"{key}.lock"):
-            if not _complete(folder):
+            if not _complete(folder, len(pairs)):
                 _build(
                     folder,
                     pairs,
@@ -121,15 +122,28 @@ def _key(digests: Sequence[tuple[str, str]], short_side: int) -> str:
     return whole.hexdigest()[:32]
 
 
-def _complete(folder: Path) -> bool:
+def _complete(folder: Path, pairs: int) -> bool:
     """Return whether an entry is there in full; a damaged one counts as absent and is rebuilt."""
     try:
-        about = json.loads((folder / ABOUT_FILE).read_text())
-        return bool(
-            (folder / PIXELS_FILE).stat().st_size == about["bytes"] and (folder / INDEX_FILE).is_file()
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        total = json.loads((folder / ABOUT_FILE).read_text())["bytes"]
+        index = np.load(folder / INDEX_FILE, allow_pickle=False)
+        if (index.dtype, index.shape) != (np.int64, (pairs, 3)):
+            return False
+        fits = np.array_equal(index, _index(index[:, 1:])) and _ends(index) == total
+        return fits and bool((folder / PIXELS_FILE).stat().st_size == total)
+    except Exception:  # a torn file gives whatever its reader stumbles over
         return False
+
+
+def _index(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return int64 [pairs, 3], the offset in bytes before each pair's height and width."""
+    lengths = sizes[:, 0] * sizes[:, 1] * 4
+    return np.column_stack([np.cumsum(lengths) - lengths, sizes])
+
+
+def _ends(index: NDArray[np.int64]) -> int:
+    offset, h, w = index[-1].tolist()
+    return int(offset + h * w * 4)
 
 
 def _build(
@@ -147,30 +161,40 @@ def _build(
     shutil.rmtree(building, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     sizes = np.array(list(_parallel(lambda pair: _target(pair, short_side), pairs, workers)), dtype=np.int64)
-    lengths = sizes[:, 0] * sizes[:, 1] * 4
-    offsets = np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    total = int(lengths.sum())
+    index = _index(sizes)
+    total = _ends(index)
     _check_room(folder.parent, total, max_bytes)
     building.mkdir(parents=True)
     try:
-        np.save(building / INDEX_FILE, np.column_stack([offsets, sizes]))
+        np.save(building / INDEX_FILE, index)
         with (building / PIXELS_FILE).open("wb") as stream:
             stream.truncate(total)
 
             def put(i: int) -> None:
                 payload = _resized(pairs[i], digests[i], *sizes[i].tolist())
-                _write_at(stream.fileno(), payload, int(offsets[i]))
+                _write_at(stream.fileno(), payload, int(index[i, 0]))
 
             for done, _ in enumerate(_parallel(put, range(len(pairs)), workers), start=1):
                 if progress is not None:
                     progress(done, len(pairs))
-            os.fsync(stream.fileno())
         sets = sorted({pair.set_name for pair in pairs})
         about = {"bytes": total, "pairs": len(pairs), "sets": sets, "short_side": short_side}
         (building / ABOUT_FILE).write_text(dump_json(about))
+        # A machine that loses power must not keep the new name without what it stands for.
+        for path in (*building.iterdir(), building):
+            _flush(path)
         building.rename(folder)
+        _flush(folder.parent)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_at(descriptor: int, payload: bytes, offset: int) -> None:

@@ -56,6 +56,11 @@ class Dropped(NamedTuple):
     reason: DropReason
     detail: str
 
+    @property
+    def line(self) -> str:
+        """All of it in one line, with the first file's name alone."""
+        return f"{printable(self.paths[0])} ({self.reason}: {self.detail})"
+
 
 @dataclass(frozen=True)
 class Inspection:
@@ -212,7 +217,7 @@ def _aspect(facts: FileFacts) -> float:
 
 
 def _refusal(listing: Listing, dropped: Sequence[Dropped], kept: int) -> DataError:
-    named = [f"{printable(bad.paths[0])} ({bad.reason}: {bad.detail})" for bad in dropped[:_NAMED_IN_ERRORS]]
+    named = [bad.line for bad in dropped[:_NAMED_IN_ERRORS]]
     more = f" and {len(dropped) - len(named)} more" if len(dropped) > len(named) else ""
     return DataError(
         str(listing.root),

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from vmaf_train.errors import ConfigError, DataError
 
-__all__ = ["LAYOUTS", "PICTURE_SUFFIXES", "Folders", "Layout", "find_folders", "is_junk", "is_picture"]
+__all__ = [
+    "LAYOUTS",
+    "PICTURE_SUFFIXES",
+    "Folders",
+    "Layout",
+    "find_folders",
+    "folder_entries",
+    "is_junk",
+    "is_picture",
+]
 
 PICTURE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """Lower-case suffixes of files that may be a picture or a mask."""
@@ -74,6 +83,19 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(PICTURE_SUFFIXES)
 
 
+def folder_entries(folder: Path) -> list[tuple[str, bool]]:
+    """Return each entry's name and whether it is a folder, in the file system's order.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            return [(entry.name, entry.is_dir()) for entry in entries]
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
 def find_folders(root: Path, layout: str) -> Folders:
     """Find the folders of a set at ``root``, up to two levels below it, or with ``root`` as one of them.
 
@@ -81,9 +103,9 @@ def find_folders(root: Path, layout: str) -> Folders:
 
     Raises:
         ConfigError: ``root`` is no folder, or ``layout`` is not known.
-        DataError: no match, or several.
+        DataError: no match, or several, or a folder that cannot be read.
     """
-    if not root.is_dir():
+    if not _is_folder(root):
         raise ConfigError(
             str(root),
             expected="a folder with pictures and masks",
@@ -136,7 +158,7 @@ def _explicit(root: Path, layout: str) -> Folders:
         )
     images, masks = root / parts[1], root / parts[2]
     for folder in (images, masks):
-        if not folder.is_dir():
+        if not _is_folder(folder):
             raise DataError(
                 str(folder),
                 expected="a folder",
@@ -156,11 +178,12 @@ def _levels(root: Path) -> Iterator[list[Path]]:
 
 def _subfolders(folder: Path) -> list[Path]:
     try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.is_dir() and not is_junk(entry.name)]
-    except PermissionError:
-        return []
-    return [folder / name for name in sorted(names)]
+        entries = folder_entries(folder)
+    except DataError as error:
+        if isinstance(error.__cause__, PermissionError):  # such as lost+found beside a set
+            return []
+        raise
+    return [folder / name for name, is_folder in sorted(entries) if is_folder and not is_junk(name)]
 
 
 def _matches(base: Path, wanted: dict[str, Layout]) -> list[Folders]:
@@ -187,19 +210,36 @@ def _matches(base: Path, wanted: dict[str, Layout]) -> list[Folders]:
 
 def _holds_both(folder: Path) -> bool:
     """Return whether a folder holds JPEG pictures and pictures of another suffix."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if is_picture(entry.name) and not is_junk(entry.name)]
+    names = [name for name, _ in folder_entries(folder) if is_picture(name) and not is_junk(name)]
     jpeg = [name for name in names if name.lower().endswith(_JPEG_SUFFIXES)]
     return 0 < len(jpeg) < len(names)
 
 
 def _is_side(match: Folders, root: Path) -> bool:
-    return any(folder.samefile(root) for folder in (match.images, match.masks))
+    try:
+        return any(folder.samefile(root) for folder in (match.images, match.masks))
+    except OSError as error:
+        raise _unreadable(root, error) from error
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a share that is gone, or a parent that may not be entered
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(folder: Path, error: OSError) -> DataError:
+    return DataError(
+        str(folder),
+        expected="a folder that can be read",
+        found=error.strerror or str(error),
+        next_step="check its disk and its permissions",
+    )
 
 
 def _contents(folder: Path) -> str:
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name + ("/" if entry.is_dir() else "") for entry in entries)
+    names = sorted(name + ("/" if is_folder else "") for name, is_folder in folder_entries(folder))
     shown = ", ".join(name.encode("utf-8", "backslashreplace").decode() for name in names[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{shown}{more}" if names else "an empty folder"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmaf_train.errors import ConfigError, DataError
-from vmaf_train.pairs.layouts import Folders, find_folders, is_junk, is_picture
+from vmaf_train.pairs.layouts import Folders, find_folders, folder_entries, is_junk, is_picture
 
 __all__ = ["Listing", "Pair", "find_pairs", "join_sets", "printable"]
 
@@ -71,7 +71,8 @@ def find_pairs(root: Path, layout: str = "auto", *, set_name: str | None = None)
 
     Raises:
         ConfigError: ``root`` is no folder or ``layout`` is unknown.
-        DataError: no such folders, more than one candidate, two files for one stem, or zero pairs.
+        DataError: no such folders, more than one candidate, one that cannot be read, two files for one
+            stem, or zero pairs.
     """
     folders = find_folders(root, layout)
     images, image_junk = _by_stem(folders.images, folders, masks=False)
@@ -140,13 +141,12 @@ def _by_stem(folder: Path, folders: Folders, *, masks: bool) -> tuple[dict[str, 
     """Return stem -> file for one side, and what was set aside; raise if a stem occurs twice."""
     found: dict[str, list[Path]] = {}
     junk: list[Path] = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = folder / entry.name
-            if is_junk(entry.name) or not is_picture(entry.name) or entry.is_dir():
-                junk.append(path)
-            elif folders.takes(entry.name, masks=masks):
-                found.setdefault(unicodedata.normalize("NFC", path.stem), []).append(path)
+    for name, is_folder in folder_entries(folder):
+        path = folder / name
+        if is_folder or is_junk(name) or not is_picture(name):
+            junk.append(path)
+        elif folders.takes(name, masks=masks):
+            found.setdefault(unicodedata.normalize("NFC", path.stem), []).append(path)
     twice = sorted(stem for stem, paths in found.items() if len(paths) > 1)
     if twice:
         named = [sorted(printable(path.name) for path in found[stem]) for stem in twice[:_NAMED_IN_ERRORS]]

@@ -1,11 +1,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
 
 import vmaf_train
 from records import tiny_record
-from vmaf_train.config import find_config_file, load_config
+from vmaf_train.config import ExportConfig, find_config_file, load_config
 from vmaf_train.model_card import render_card, render_page
+from vmaf_train.onnx_export import export_onnx
 from vmaf_train.registry import Sidecar, sidecar_text
 from vmaf_train.tasks.saliency_student import PLUGIN
 
@@ -27,6 +33,33 @@ def test_the_card_says_that_frames_are_judged_one_by_one() -> None:
     assert "It has no memory: each frame is judged alone." in render_card(
         tiny_record(changes={"card": TEXT.model_dump(mode="json")})
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "sides"), [("saliency_student_v1", (37, 50)), ("saliency_student_v2", (5, 9))]
+)
+def test_the_use_that_is_shown_runs(
+    name: str, sides: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = PLUGIN.create(
+        load_config(PLUGIN.config_type, find_config_file(name), [], {"data.root": tmp_path, "id": "mine"})
+    )
+    (tmp_path / "model" / "tiny").mkdir(parents=True)
+    exported = export_onnx(task.build_model().eval(), task.export_spec(), ExportConfig())
+    (tmp_path / "model" / "tiny" / "mine.onnx").write_bytes(exported.data)
+    Image.fromarray(np.full((*sides, 3), 90, np.uint8)).save(tmp_path / "frame.png")
+    monkeypatch.chdir(tmp_path)
+    block = task.card_text().usage.split("```python")[1].split("```")[0]
+    shown: dict[str, Any] = {}
+    exec(compile(block, "usage", "exec"), shown)
+    assert shown["saliency_map"].shape == (1, 1, *sides)
+    assert 0.0 <= shown["saliency_mean"] <= 1.0
+
+
+def test_how_held_out_samples_are_judged_stands_on_card_and_page() -> None:
+    record = tiny_record(changes={"card": TEXT.model_dump(mode="json")})
+    for text in (render_card(record), render_page(record)):
+        assert "scaled to a short side of 256 pixels, its central 256x256 pixels" in text
 
 
 def test_the_contract_says_what_depth_is_not_supported() -> None:

@@ -49,8 +49,8 @@ def test_a_config_beside_the_recipe_states_only_differences_each_with_its_reason
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ("augmentation.crop=300", "crop 300 is larger than short_side 112"),
-        ("augmentation.crop=100", "crop 100 is no multiple of 8"),
+        ("augmentation.crop=304", "crop 304 is larger than short_side 92"),
+        ("augmentation.crop=76", "crop 76 is no multiple of 8"),
         ("validation.size=100", "size 100 is no multiple of 8"),
         ("model.decoder=bilinear", "model.decoder"),
         ("validation.share=1.5", "validation.share"),

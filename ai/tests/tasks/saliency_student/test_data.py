@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from pathlib import Path
 
@@ -138,9 +139,72 @@ def test_an_extreme_strip_is_dropped_by_name(tmp_path: Path) -> None:
         load_splits(config_for(root, "data.policy=strict"), silent)
 
 
-def test_a_missing_root_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="nowhere"):
-        load_splits(config_for(tmp_path / "nowhere"), silent)
+def test_a_root_that_is_gone_is_a_fault_of_the_data_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    there = toy_set(tmp_path / "set", 8)
+    for config in (
+        config_for(tmp_path / "nowhere"),
+        config_for(tmp_path / "link"),
+        config_for(there, f"data.extra_roots=['{tmp_path / 'nowhere'}']"),
+    ):
+        with pytest.raises(DataError, match=r"(nowhere|link): expected the folder of training data"):
+            load_splits(config, silent)
+
+    def no_answer(path: Path) -> bool:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Path, "is_dir", no_answer)
+    with pytest.raises(DataError, match="set: expected the folder of training data"):
+        load_splits(config_for(there), silent)
+
+
+def test_held_out_pairs_whose_picture_is_a_training_one_too_are_counted(tmp_path: Path) -> None:
+    root = toy_set(tmp_path / "set", 20)
+    stems = [f"{i:04}" for i in range(20)]
+    held = sorted(hold_out(stems, 0.2, 42))
+    trained = [stem for stem in stems if stem not in held]
+    assert load_splits(config_for(root), silent).provenance.held_out_twins == 0
+
+    def copy(source: str, *targets: str) -> None:
+        for target in targets:
+            picture = (root / "TOY-Image" / f"{source}.jpg").read_bytes()
+            (root / "TOY-Image" / f"{target}.jpg").write_bytes(picture)
+
+    copy(trained[0], trained[1])
+    copy(held[0], held[1])
+    assert load_splits(config_for(root), silent).provenance.held_out_twins == 0
+    copy(held[0], trained[2], trained[3])
+    provenance = load_splits(config_for(root), silent).provenance
+    assert provenance.held_out_twins == 2
+    assert provenance.val == 4
+    torn = root / "TOY-Mask" / f"{held[1]}.png"
+    torn.write_bytes(torn.read_bytes()[:50])
+    assert load_splits(config_for(root), silent).provenance.held_out_twins == 1
+
+
+def test_the_names_of_faulty_files_are_told_and_not_recorded(tmp_path: Path) -> None:
+    root = toy_set(tmp_path / "set", 20)
+    cut = root / "TOY-Image" / "0001.jpg"
+    cut.write_bytes(cut.read_bytes()[:-200])
+    (root / "TOY-Mask" / "0002.png").write_bytes(b"")
+    (root / "TOY-Mask" / "0003.png").unlink()
+    (root / "TOY-Mask" / "0005.png").write_bytes(encoded(disc(5, 60, 40), "PNG"))
+    (root / "TOY-Image" / "0007.jpg").write_bytes(b"<html>")
+    splits = load_splits(config_for(root), silent)
+    assert [line.split(": ")[0] for line in splits.left_out] == [
+        f"{root}/TOY-Image/0003.jpg (unpaired",
+        f"{root}/TOY-Image/0001.jpg (unreadable",
+        f"{root}/TOY-Mask/0002.png (unreadable",
+        f"{root}/TOY-Image/0005.jpg (size_mismatch",
+        f"{root}/TOY-Image/0007.jpg (unreadable",
+    ]
+    (corpus,) = splits.provenance.corpora
+    assert (corpus.kept, corpus.dropped) == (15, {"size_mismatch": 1, "unpaired": 1, "unreadable": 3})
+    assert not any(stem in splits.provenance.model_dump_json() for stem in ("0001.", "0003.", "TOY-Mask"))
+    with pytest.raises(DataError, match=r"0003\.jpg.*0001\.jpg.*0002\.png.*0005\.jpg.*0007\.jpg"):
+        load_splits(config_for(root, "data.policy=strict"), silent)
 
 
 def test_two_roots_are_joined_with_their_own_counts(tmp_path: Path) -> None:
@@ -164,10 +228,14 @@ def test_the_folder_is_not_part_of_what_is_recorded(tmp_path: Path) -> None:
 
 def test_only_the_smoke_model_is_trained_on_the_embedded_corpus(tmp_path: Path) -> None:
     v1 = load_config(SaliencyConfig, find_config_file("saliency_student_v1"))
-    with pytest.raises(ConfigError, match=r"data\.root, a folder of pairs"):
+    with pytest.raises(ConfigError, match=r"a folder of pairs.*; take --config smoke, or give --data"):
         SaliencyTask(v1)
     smoke = find_config_file("smoke")
-    with pytest.raises(ConfigError, match=r"data\.root, a folder of pairs"):
+    alone = (
+        r"data\.root, a folder of pairs, found none, and the embedded corpus makes saliency_student_smoke_v0 "
+        r"alone; leave out --id, or give --data DIR$"
+    )
+    with pytest.raises(ConfigError, match=alone):
         SaliencyTask(load_config(SaliencyConfig, smoke, ("id=saliency_student_v1",)))
     with pytest.raises(ConfigError, match=r"data\.root, a folder of pairs"):
         SaliencyTask(load_config(SaliencyConfig, smoke, ("smoke=false",)))

@@ -6,11 +6,12 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vmaf_train.errors import ConfigError
+from vmaf_train.errors import ConfigError, DataError
 from vmaf_train.files import names_digest
 from vmaf_train.pairs import (
     CATALOGUE,
@@ -132,6 +133,8 @@ class _Subset:
 
 def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplits:
     roots = [root for root in (config.data.root, *config.data.extra_roots) if root is not None]
+    for root in roots:
+        _require_standing(root)
     listing = join_sets([find_pairs(root, config.data.layout) for root in roots])
     cache_dir = config.data.cache_dir or default_cache_dir()
     inspection = inspect_pairs(
@@ -170,11 +173,35 @@ def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplit
         split=_split_text(config),
         digest=inspection.digest,
         held_out=names_digest(pair.stem for pair in val),
+        held_out_twins=_twins(inspection, {pair.stem for pair in val}),
     )
     return DataSplits(
         TrainSamples(train_pairs, config.augmentation),
         ValSamples(val_pairs, config.validation.size, _flags([pair.stem for pair in val], hard, config)),
         provenance,
+        tuple(bad.line for bad in inspection.dropped),
+    )
+
+
+def _require_standing(root: Path) -> None:
+    """Refuse a root that is gone: its name was right when the command line was checked."""
+    try:
+        stands = root.is_dir()
+    except OSError:  # a share that does not answer
+        stands = False
+    if not stands:
+        raise DataError(
+            str(root),
+            expected="the folder of training data",
+            found="no folder there",
+            next_step="bring it back and go on by --resume, or correct --data",
+        )
+
+
+def _twins(inspection: Inspection, held: set[str]) -> int:
+    """Count the held-out pairs whose picture is also that of a pair to train on."""
+    return sum(
+        sum(stem in held for stem in group) for group in inspection.duplicates if not held.issuperset(group)
     )
 
 

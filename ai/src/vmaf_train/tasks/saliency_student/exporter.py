@@ -16,7 +16,7 @@ _OPS = frozenset({"Conv", "Relu", "MaxPool", "ConvTranspose", "Concat", "Sigmoid
 _STRIDE = 8
 _PROBES = ((8, 8), (16, 40), (72, 24), (128, 256), (264, 192), (272, 480))
 _FIXED_SCALE_OPS = frozenset({"Conv", "Relu", "Add", "AveragePool", "Resize", "Shape", "Concat", "Sigmoid"})
-_ANY_SIZE_PROBES = ((1, 1), (7, 13), (35, 67), (192, 192), (270, 481), (854, 480), (768, 1366), (2160, 3840))
+_ANY_SIZE_PROBES = ((1, 1), (7, 13), (35, 67), (270, 481), (854, 480), (768, 1366), (2160, 3840))
 INPUT_CONTRACT = {
     "bit depth": "8 bits per sample",
     "chroma": "YUV 4:2:0, 4:2:2 or 4:4:4, upsampled by nearest; 4:0:0 is refused",
@@ -37,7 +37,8 @@ def saliency_export_spec(config: ModelConfig) -> ExportSpec:
         return ExportSpec(
             input=TensorSpec("input", (1, 3, "H", "W")),
             output=TensorSpec("saliency_map", (1, 1, "H", "W")),
-            probe_sizes=_ANY_SIZE_PROBES,
+            # At the working size nothing is resized.
+            probe_sizes=(*_ANY_SIZE_PROBES, (config.fixed_scale.working_size,) * 2),
             shipped=_with_sigmoid,
             metric_input=torch.logit,
             ops=_FIXED_SCALE_OPS,

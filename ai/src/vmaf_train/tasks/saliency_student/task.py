@@ -74,8 +74,8 @@ def _require_honest_name(config: SaliencyConfig) -> None:
         raise ConfigError(
             f"model {config.id}",
             expected="data.root, a folder of pairs",
-            found="none, and the embedded corpus makes smoke models alone",
-            next_step="give --data DIR, or --config smoke",
+            found=f"none, and the embedded corpus makes {SMOKE_ID if config.smoke else 'smoke models'} alone",
+            next_step=f"{'leave out --id' if config.smoke else 'take --config smoke'}, or give --data DIR",
         )
     if not embedded and config.id == SMOKE_ID:
         raise ConfigError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from vmaf_train.run_record import CardText
-from vmaf_train.tasks.saliency_student.config import ModelConfig, SaliencyConfig
+from vmaf_train.tasks.saliency_student.config import ModelConfig, SaliencyConfig, ValidationConfig
+from vmaf_train.tasks.saliency_student.exporter import saliency_export_spec
 
 __all__ = ["saliency_card_text"]
 
@@ -13,7 +14,7 @@ extractor's feature `saliency_mean` is the mean of that map over the frame:
 
 | `saliency_mean` | what it says of the frame |
 |---|---|
-| 0 | flat: nothing stands out |
+| near 0 | flat: nothing stands out |
 | 0.1 to 0.3 | typical: one subject of ordinary size |
 | 0.4 to 0.6 | a large subject |
 | 0.7 and above | the subject dominates the frame |
@@ -26,15 +27,22 @@ _USAGE = """\
 ```python
 import numpy as np
 import onnxruntime as ort
+from PIL import Image
 
-session = ort.InferenceSession("{id}.onnx")
-rgb = np.asarray(frame, dtype=np.float32) / 255.0                # [H, W, 3] in 0..1
-rgb = (rgb - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)      # ImageNet normalisation
-batch = rgb.transpose(2, 0, 1)[None].astype(np.float32)          # [1, 3, H, W]
-saliency_map = session.run(["saliency_map"], {{"input": batch}})[0]  # [1, 1, H, W] in 0..1
-saliency_mean = float(saliency_map.mean())
+session = ort.InferenceSession("{folder}/{id}.onnx")
+frame = np.asarray(Image.open("frame.png").convert("RGB"))           # [H, W, 3], 0 to 255
+rgb = (frame / 255.0 - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)  # ImageNet normalisation
+batch = rgb.transpose(2, 0, 1)[None].astype(np.float32)              # [1, 3, H, W]
+{fit}saliency_map = session.run(["saliency_map"], {{"input": batch}})[0]      # [1, 1, H, W], 0 to 1
+{crop}saliency_mean = float(saliency_map.mean())
 ```
 """
+
+_PAD = """\
+height, width = frame.shape[:2]                                      # both to multiples of {multiple}
+batch = np.pad(batch, ((0, 0), (0, 0), (0, -height % {multiple}), (0, -width % {multiple})), mode="edge")
+"""
+_CROP = "saliency_map = saliency_map[..., :height, :width]\n"
 
 
 def saliency_card_text(config: SaliencyConfig) -> CardText:
@@ -57,7 +65,8 @@ def saliency_card_text(config: SaliencyConfig) -> CardText:
             "judging people, not for surveillance, not a measure of quality."
         ),
         how_to_read=_HOW_TO_READ,
-        usage=_USAGE.format(id=config.id),
+        usage=_usage(config),
+        validation=_validation(config.validation),
         limits=(
             "Frames are 8-bit YUV 4:2:0, 4:2:2 or 4:4:4; 10-bit and 4:0:0 are not supported.",
             "Colours are read as BT.709 limited range; other matrices and ranges shift the map.",
@@ -65,9 +74,29 @@ def saliency_card_text(config: SaliencyConfig) -> CardText:
             *_size_limits(config.model),
             "Trained on still photographs with one annotated notion of saliency; captions, logos, screen "
             "content and dark or abstract footage are outside of it.",
+            "A frame without any content, a fade to white for instance, can be read as a subject: what flat "
+            "frames give stands under Results, where it was measured.",
         ),
         tags=("saliency", "saliency-detection", "video-quality", "vmaf"),
         task_type="image-segmentation",
+    )
+
+
+def _usage(config: SaliencyConfig) -> str:
+    multiple = saliency_export_spec(config.model).size_multiple
+    return _USAGE.format(
+        folder="build/model/tiny" if config.smoke else "model/tiny",
+        id=config.id,
+        fit=_PAD.format(multiple=multiple) if multiple > 1 else "",
+        crop=_CROP if multiple > 1 else "",
+    )
+
+
+def _validation(config: ValidationConfig) -> str:
+    return (
+        f"scaled to a short side of {config.size} pixels, its central {config.size}x{config.size} pixels, "
+        f"IoU of the map at {config.threshold:g} (1 where map and truth are both empty there), mean over "
+        "samples, in PyTorch"
     )
 
 
