@@ -265,7 +265,7 @@ class QuantisedRecord(Record):
     max_fall: float = Field(ge=0)
     """The most that the metric was allowed to fall."""
     milliseconds: dict[str, tuple[float, float]]
-    """Median time of a frame, float and 8-bit, by HxW."""
+    """Median time of a frame, float and 8-bit, by HxW; the least of some rounds."""
     threads: int = Field(ge=1)
 
 
