@@ -39,6 +39,39 @@ def test_a_resized_crop_gives_picture_and_truth_the_same_geometry(draw: int) -> 
     assert np.array_equal(image[..., 0] >= 128, mask == 1)
 
 
+@pytest.mark.parametrize("draw", range(8))
+def test_a_blank_has_no_content_and_an_empty_truth(draw: int) -> None:
+    config = resized().model_copy(update={"blank_probability": 1.0})
+    image, mask = cropped(*disc_picture(), config, sample_stream(0, 1, draw))
+    assert (image.shape, mask.shape) == ((32, 32, 3), (32, 32))
+    assert image.dtype == mask.dtype == np.uint8
+    assert not mask.any()
+    for axis in (0, 1):
+        steps = np.diff(image.astype(int), axis=axis).reshape(-1, 3)
+        assert (np.ptp(steps, axis=0) <= 1).all(), "an even ramp, but for rounding"
+
+
+def test_blanks_are_flat_or_not_and_grey_or_not() -> None:
+    config = resized().model_copy(update={"blank_probability": 1.0})
+    blanks = [cropped(*disc_picture(), config, sample_stream(0, 1, draw))[0] for draw in range(40)]
+    flat = [bool((image == image[0, 0]).all()) for image in blanks]
+    grey = [bool((image == image[..., :1]).all()) for image in blanks]
+    assert {*flat} == {*grey} == {True, False}
+
+
+def test_as_many_pictures_are_blank_as_is_asked_for_and_the_others_follow_their_streams() -> None:
+    some = resized().model_copy(update={"blank_probability": 0.25})
+    found = [cropped(*disc_picture(), some, sample_stream(0, 1, draw)) for draw in range(200)]
+    assert 30 <= sum(not mask.any() for _, mask in found) <= 70
+    stream = sample_stream(0, 1, 0)
+    image, mask = cropped(*disc_picture(), resized(), stream)
+    again = cropped(
+        *disc_picture(), resized().model_copy(update={"blank_probability": 0.0}), sample_stream(0, 1, 0)
+    )
+    assert np.array_equal(image, again[0])
+    assert np.array_equal(mask, again[1])
+
+
 def test_the_whole_picture_without_stretch_is_only_resized() -> None:
     image, mask = cropped(*disc_picture(), resized(1.0, 1.0, 0.0), sample_stream(0, 1, 0))
     again, _ = cropped(*disc_picture(), resized(1.0, 1.0, 0.0), sample_stream(5, 9, 3))

@@ -26,9 +26,13 @@ def cropped(
     """Return a random square of ``image [H, W, 3]`` and ``mask [H, W]``, flipped at times.
 
     Both are ``crop`` pixels on a side and get the same geometry. With ``resized_crop`` the image
-    is filtered on the way down, and the mask is one where at least half of a place is.
+    is filtered on the way down, and the mask is one where at least half of a place is. With
+    ``blank_probability`` a picture without any content may come instead, and an empty mask.
     """
     side = config.crop
+    # Nothing is drawn where nothing is asked for: the other draws are as they were without it.
+    if config.blank_probability and stream.random() < config.blank_probability:
+        return _blank(side, stream), np.zeros((side, side), np.uint8)
     if config.resized_crop is None:
         top = int(stream.integers(0, image.shape[0] - side + 1))
         left = int(stream.integers(0, image.shape[1] - side + 1))
@@ -39,6 +43,21 @@ def cropped(
         image, mask = _resized(image[box], side), _resized(mask[box] * 255, side) // 128
     step = -1 if stream.random() < config.flip_probability else 1
     return image[:, ::step], mask[:, ::step]
+
+
+def _blank(side: int, stream: np.random.Generator) -> Picture:
+    """Draw a square of one colour, or of an even ramp from one colour to another; half of them are grey."""
+    ends = stream.uniform(0.0, 255.0, (2, 3))
+    if stream.random() < 0.5:
+        ends[:] = ends[:, :1]
+    if stream.random() < 0.5:
+        ends[1] = ends[0]
+    angle = stream.uniform(0.0, 2.0 * math.pi)
+    rows, columns = np.mgrid[:side, :side] / max(side - 1, 1) - 0.5
+    # The corners of the square are the ramp's ends, or lie within them.
+    along = 0.5 + (columns * math.cos(angle) + rows * math.sin(angle)) / math.sqrt(2.0)
+    ramp: Picture = np.rint(ends[0] + along[..., None] * (ends[1] - ends[0])).astype(np.uint8)
+    return ramp
 
 
 def _random_box(

@@ -169,6 +169,8 @@ class AugmentationConfig(Section):
     resized_crop: ResizedCropConfig | None = None
     """Crop boxes of random area and shape; null takes crops at the pictures' scale."""
     colour: ColourConfig = ColourConfig()
+    blank_probability: float = Field(default=0.0, ge=0.0, le=0.5)
+    """Chance that a flat colour or an even ramp takes the picture's place, with an empty truth."""
 
     @model_validator(mode="after")
     def _crop_fits(self) -> AugmentationConfig:
