@@ -15,6 +15,7 @@ from vmaf_train.errors import ConfigError, PublishError
 __all__ = [
     "clear_unfinished",
     "dump_json",
+    "flush",
     "link_atomic",
     "names_digest",
     "nearest_standing",
@@ -82,7 +83,7 @@ def write_atomic(path: Path, data: bytes | str) -> None:
         Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
         temporary = None
-        _flush_folder(path.parent)
+        flush(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
@@ -113,11 +114,16 @@ def link_atomic(source: Path, path: Path) -> None:
     finally:
         # Where both are one file already, a rename does nothing and leaves the second name.
         temporary.unlink(missing_ok=True)
-    _flush_folder(path.parent)
+    flush(path.parent)
 
 
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def flush(path: Path) -> None:
+    """Wait until what a file or folder holds is on the disk.
+
+    Raises:
+        OSError: it is not there, or the disk fails.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -27,6 +27,7 @@ __all__ = [
     "default_config",
     "default_output_dirs",
     "follows",
+    "held_folder",
     "owned_run_dir",
     "require_data_folders",
     "resolve_config",
@@ -89,8 +90,8 @@ def choose_sweep_dir(config: TaskConfig, sweep_dir: Path | None, *, resume: bool
     return sweep_dir or _numbered(Path("build") / "sweeps" / config.id, resume=resume)
 
 
-def _held(lock: Path) -> AbstractContextManager[object]:
-    """Take the lock of a run folder until the end of the block.
+def held_folder(lock: Path, kind: Literal["run", "sweep"]) -> AbstractContextManager[object]:
+    """Make a run's or sweep's folder, and take its lock, the file ``lock`` in it, until the end of the block.
 
     Raises:
         ConfigError: another process has it.
@@ -102,16 +103,16 @@ def _held(lock: Path) -> AbstractContextManager[object]:
     except Timeout as error:
         raise ConfigError(
             str(lock.parent),
-            expected="a run folder that no other process uses",
-            found="a run that goes on there",
-            next_step="wait for it, or choose another --run-dir",
+            expected=f"a {kind} folder that no other process uses",
+            found=f"a {kind} that goes on there",
+            next_step=f"wait for it, or choose another --{kind}-dir",
         ) from error
     except OSError as error:
         raise PublishError(
             str(lock.parent),
-            expected="a run folder that can be written",
+            expected=f"a {kind} folder that can be written",
             found=error.strerror or str(error),
-            next_step="make it writable, or choose another --run-dir",
+            next_step=f"make it writable, or choose another --{kind}-dir",
         ) from error
 
 
@@ -135,7 +136,7 @@ def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterato
     # Refused before a lock is laid into it.
     _require_unused(run_dir, lock, resume=resume)
     made = [folder for folder in (run_dir, *run_dir.parents) if not folder.exists()]
-    with _held(lock):
+    with held_folder(lock, "run"):
         # Another run may have come and gone since.
         _require_unused(run_dir, lock, resume=resume)
         if not kept.exists():

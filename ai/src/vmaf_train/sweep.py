@@ -9,11 +9,9 @@ import logging
 import math
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from vmaf_train.errors import (
     ConfigError,
@@ -28,6 +26,7 @@ from vmaf_train.files import dump_json, write_atomic
 from vmaf_train.interruption import stop_signals
 from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.report import Reporter
+from vmaf_train.run_paths import held_folder
 from vmaf_train.run_record import RunRecord
 from vmaf_train.sweep_plan import Point, SweepPlan, deciding_settings
 from vmaf_train.sweep_results import State, TrialResult, read_history, trial_dir, write_results
@@ -119,31 +118,10 @@ def _owned(folder: Path, plugin: TaskPlugin[Any], plan: SweepPlan, *, resume: bo
         }
     )
     _require_fitting(folder, described, resume=resume)
-    with _held(folder):
+    with held_folder(folder / _LOCK, "sweep"):
         _require_fitting(folder, described, resume=resume)  # another sweep may have begun meanwhile
         write_atomic(folder / _PLAN, described)
         yield
-
-
-def _held(folder: Path) -> AbstractContextManager[object]:
-    """Make the folder, and take its lock until the end of the block."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(folder / _LOCK).acquire(timeout=0)
-    except Timeout as error:
-        raise ConfigError(
-            str(folder),
-            expected="a sweep folder that no other process uses",
-            found="a sweep that goes on there",
-            next_step="wait for it, or choose another --sweep-dir",
-        ) from error
-    except OSError as error:
-        raise PublishError(
-            str(folder),
-            expected="a sweep folder that can be written",
-            found=error.strerror or str(error),
-            next_step="make it writable, or choose another --sweep-dir",
-        ) from error
 
 
 def _require_fitting(folder: Path, described: str, *, resume: bool) -> None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vmaf_train.errors import ConfigError, DataError
-from vmaf_train.files import dump_json, sha256_bytes, sha256_file
+from vmaf_train.files import dump_json, flush, sha256_bytes, sha256_file
 from vmaf_train.pairs.decode import (
     MASK_THRESHOLD,
     grey_pixels,
@@ -182,19 +182,11 @@ def _build(
         (building / ABOUT_FILE).write_text(dump_json(about))
         # A machine that loses power must not keep the new name without what it stands for.
         for path in (*building.iterdir(), building):
-            _flush(path)
+            flush(path)
         building.rename(folder)
-        _flush(folder.parent)
+        flush(folder.parent)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _write_at(descriptor: int, payload: bytes, offset: int) -> None:
