@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vmaf_train.publish import publish_model
-from vmaf_train.run_record import RunRecord
+from vmaf_train.run_record import Evaluation, Figure, RunRecord, ThresholdCurves
 from vmaf_train.staging import LOCK_NAME
 from vmaf_train.verify import verify_problems
 
@@ -151,6 +151,24 @@ def tiny_record(
         },
     }
     return RunRecord.model_validate(with_changes(values, changes or {}))
+
+
+def tiny_test(model_sha256: str, value: float = 0.5, **changes: Any) -> Evaluation:
+    """A test of a file on a set of three pairs, with curves, but for the changes."""
+    values: dict[str, Any] = {
+        "dataset": "SET",
+        "protocol": "fed at native size",
+        "pairs": 3,
+        "digest": "e" * 64,
+        "date": "2024-06-07",
+        "model_sha256": model_sha256,
+        "licence": "free",
+        "metrics": {"F max": Figure(value=value)},
+        "curves": ThresholdCurves(
+            threshold=(0.0, 1.0), precision=(0.3, 1.0), recall=(1.0, 0.0), f=(0.4, 0.0)
+        ),
+    }
+    return Evaluation(**{**values, **changes})
 
 
 def altered(record: RunRecord, changes: dict[str, Any]) -> RunRecord:

@@ -2,26 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from records import altered, tiny_record
+from records import altered, tiny_record, tiny_test
 from vmaf_train.figures import curves, record_curves
 from vmaf_train.model_card import page_figures
 from vmaf_train.page_pictures import page_pictures, pictures_of_tests
-from vmaf_train.run_record import Evaluation, Figure, RunRecord, ThresholdCurves
+from vmaf_train.run_record import RunRecord
 
 
 def with_test(record: RunRecord, *, drawn: bool) -> RunRecord:
-    marks = ThresholdCurves(threshold=(0.0, 1.0), precision=(0.3, 1.0), recall=(1.0, 0.0), f=(0.4, 0.0))
-    test = Evaluation(
-        dataset="SET",
-        protocol="fed at native size",
-        pairs=3,
-        digest="e" * 64,
-        date="2024-06-07",
-        model_sha256=next(iter(record.forms)),
-        licence="free",
-        metrics={"F max": Figure(value=0.5)},
-        curves=marks if drawn else None,
-    )
+    sha256 = next(iter(record.forms))
+    test = tiny_test(sha256) if drawn else tiny_test(sha256, curves=None)
     return record.model_copy(update={"evaluations": (test,)})
 
 

@@ -14,7 +14,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from records import altered, tiny_record
+from records import altered, tiny_record, tiny_test
 from toy import TOY_SPEC, ToyConfig, ToySamples, toy_plugin
 from vmaf_train.config import load_config
 from vmaf_train.discovery import load_task
@@ -29,14 +29,11 @@ from vmaf_train.publish import publish_quantised, republish_card
 from vmaf_train.quantise import config_of_record, quantise, quantise_bytes
 from vmaf_train.registry import load_model, load_registry, load_sidecar, record_beside
 from vmaf_train.report import SilentReporter
-from vmaf_train.run_record import Evaluation, Figure, RunRecord, ThresholdCurves
+from vmaf_train.run_record import RunRecord
 from vmaf_train.task import BatchStreams, TaskPlugin, data_folders
 from vmaf_train.verify import verify_problems
 
 PLUGIN = toy_plugin(spec=replace(TOY_SPEC, metric_input=torch.logit))
-
-
-CURVES = ThresholdCurves(threshold=(0.0, 1.0), precision=(0.3, 1.0), recall=(1.0, 0.0), f=(0.4, 0.0))
 
 
 class BrightSamples(ToySamples):
@@ -57,20 +54,6 @@ def published(tmp_path: Path) -> Path:
 def results(card: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = yaml.safe_load(card.split("---")[1])["model-index"][0]["results"]
     return found
-
-
-def a_test(sha256: str, value: float) -> Evaluation:
-    return Evaluation(
-        dataset="SET",
-        protocol="fed at native size",
-        pairs=3,
-        digest="e" * 64,
-        date="2024-06-07",
-        model_sha256=sha256,
-        licence="free",
-        metrics={"F max": Figure(value=value)},
-        curves=CURVES,
-    )
 
 
 def quantised(
@@ -213,7 +196,7 @@ def test_a_test_that_was_attached_while_it_was_measured_is_kept(
     published: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models, docs = published / "models", published / "docs"
-    plain = a_test(sha256_file(models / "toy_v1.onnx"), 0.75).model_copy(update={"curves": None})
+    plain = tiny_test(sha256_file(models / "toy_v1.onnx"), 0.75).model_copy(update={"curves": None})
 
     def measured(*_: object) -> dict[str, float]:
         attach(models, docs, "toy_v1", [plain])
@@ -231,7 +214,7 @@ def test_tests_of_each_form_stand_apart_on_the_card_until_their_file_is_replaced
     models, docs = published / "models", published / "docs"
     quantised(published)
     small, plain = (sha256_file(models / f"toy_v1{form}.onnx") for form in (".int8", ""))
-    tests = [a_test(sha256, value) for sha256, value in ((plain, 0.75), (small, 0.25))]
+    tests = [tiny_test(sha256, value) for sha256, value in ((plain, 0.75), (small, 0.25))]
     attach(models, docs, "toy_v1", tests)
     attach(models, docs, "toy_v1", tests[1:])
     card = (models / "toy_v1_card.md").read_text()

@@ -9,7 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from pydantic import ValidationError
 
-from records import Folders, tiny_record
+from records import Folders, tiny_record, tiny_test
 from vmaf_train.errors import PublishError
 from vmaf_train.registry import (
     MAX_SIDECAR_BYTES,
@@ -25,7 +25,7 @@ from vmaf_train.registry import (
     sidecar_text,
     upsert,
 )
-from vmaf_train.run_record import Evaluation, Figure, RunRecord
+from vmaf_train.run_record import Figure, RunRecord
 
 SCALARS = ("kind", "name", "input_name", "output_name", "onnx_opset", "quant_mode")
 ROW: dict[str, Any] = {
@@ -212,16 +212,8 @@ def test_a_row_follows_from_the_record() -> None:
 def test_a_row_tells_the_first_test_of_the_file_beside_its_validation() -> None:
     record = tiny_record()
     assert record.export is not None
-    test = Evaluation(
-        dataset="ELSEWHERE",
-        protocol="fed as it is",
-        pairs=12,
-        digest="d" * 64,
-        date="2026-01-02",
-        model_sha256=record.export.sha256,
-        licence="none",
-        metrics={"IoU at 0.5": Figure(value=0.41234)},
-    )
+    figures = {"IoU at 0.5": Figure(value=0.41234)}
+    test = tiny_test(record.export.sha256, dataset="ELSEWHERE", pairs=12, metrics=figures)
     small = test.model_copy(update={"model_sha256": "e" * 64, "dataset": "OTHER FORM"})
     notes = registry_entry(record.model_copy(update={"evaluations": (small, test)})).notes
     assert "ELSEWHERE IoU at 0.5: 0.4123 over 12 samples." in notes
