@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,23 @@ def test_resuming_with_another_version_is_refused_where_the_checkpoint_knows_its
         fit_toy(tmp_path, resume=True)
     with_identity(tmp_path / "checkpoints" / "epoch_000002.pt", lambda identity: identity.pop("code"))
     assert len(fit_toy(tmp_path, resume=True).record.history) == 2
+
+
+def test_a_run_goes_on_with_another_torch_where_it_is_asked_to_and_its_record_tells_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit_toy(tmp_path)
+    version = torch.__version__
+    monkeypatch.setattr(torch, "__version__", "99.0")
+    with pytest.raises(ConfigError, match=rf"torch: '{re.escape(version)}' -> '99.0'.*fit.other_torch=true"):
+        fit_toy(tmp_path, resume=True)
+    with pytest.raises(ConfigError, match=r"found config.optimiser.lr: \S+ -> 0.5;"):
+        fit_toy(tmp_path, "fit.other_torch=true", "optimiser.lr=0.5", resume=True)
+    record = fit_toy(tmp_path, "fit.other_torch=true", resume=True).record
+    (part,) = record.parts
+    assert part.environment is not None
+    assert (part.epochs, part.environment.torch) == (len(record.history), version)
+    assert not record.byte_reproducible
 
 
 @pytest.mark.parametrize("checkpoint", CHECKPOINTS, ids=lambda path: path.parent.name)

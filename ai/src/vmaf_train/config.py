@@ -88,6 +88,8 @@ class FitConfig(Section):
     """Threads of CPU arithmetic; 0 takes one per core. Sums depend on it in the last bit."""
     workers: int = Field(default=0, ge=0, le=256, json_schema_extra=MACHINE_ONLY)
     """Processes that prepare batches; 0 prepares them in this one. Never changes a result."""
+    other_torch: bool = Field(default=False, json_schema_extra=MACHINE_ONLY)
+    """Whether a run may go on from a checkpoint of another version of torch; its record tells both."""
 
 
 class OptimiserConfig(Section):

@@ -272,6 +272,8 @@ def restore_state(
             recorded.pop("held_out", None)
         # What an older checkpoint does not know of cannot be held against it.
         known: dict[str, Any] = {key: now[key] for key in ("code", "held_out") if key in now}
+        if config.fit.other_torch:
+            known["torch"] = recorded["torch"] = now["torch"]
         defaults = {**known, "config": default_values(type(config))}
         differences = config_differences(recorded, now, defaults)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -282,7 +284,7 @@ def restore_state(
             expected="a checkpoint of the same config, data and code",
             found="; ".join(differences),
             next_step="undo the change, or start a new run; more epochs need schedule.restarts "
-            "where this one ends",
+            "where this one ends, another torch needs fit.other_torch=true",
         )
     try:
         learner.network.load_state_dict(values["network"])
