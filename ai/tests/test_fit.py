@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -167,6 +168,23 @@ def test_arithmetic_settings_and_random_state_are_restored() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.get_num_threads() == threads
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_deterministic_arithmetic_on_cuda_gets_the_workspace_that_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    with reproducible_arithmetic(CPU, deterministic=True):
+        assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    cuda = Hardware("cuda", "float32", threads=1, channels_last=False)
+    with reproducible_arithmetic(cuda, deterministic=False):
+        assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    with reproducible_arithmetic(cuda, deterministic=True):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    with reproducible_arithmetic(cuda, deterministic=True):
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
 def test_cuda_that_is_not_there_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.metadata
+import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ __all__ = [
     "keep_freed_memory",
     "reproducible_arithmetic",
 ]
+
+_CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,10 @@ def keep_freed_memory() -> None:
 @contextmanager
 def reproducible_arithmetic(hardware: Hardware, *, deterministic: bool) -> Iterator[None]:
     """Set threads and determinism for the block, keep its random draws to itself, then restore."""
+    # cuBLAS has a deterministic form only with a workspace of its own, and torch refuses it without.
+    lacks = hardware.device == "cuda" and deterministic and _CUBLAS_WORKSPACE not in os.environ
+    if lacks:
+        os.environ[_CUBLAS_WORKSPACE] = ":4096:8"
     threads = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
@@ -110,6 +117,8 @@ def reproducible_arithmetic(hardware: Hardware, *, deterministic: bool) -> Itera
         try:
             yield
         finally:
+            if lacks:
+                os.environ.pop(_CUBLAS_WORKSPACE, None)
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(strict)
             torch.utils.deterministic.fill_uninitialized_memory = fill  # type: ignore[attr-defined]

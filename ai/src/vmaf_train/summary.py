@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import harmonic_mean
+
 from rich.table import Table
 
 from vmaf_train.run_record import RunRecord
@@ -21,7 +23,8 @@ def summary_table(record: RunRecord) -> Table:
         table.add_row(f"validation {name}", shown + floor)
     table.add_row("parameters", f"{training.parameters:,}")
     if training.history:
-        speed = sum(epoch.images_per_second for epoch in training.history) / len(training.history)
+        # Each epoch has the same images, so the rate over all of them is the harmonic mean.
+        speed = harmonic_mean(epoch.images_per_second for epoch in training.history)
         table.add_row("epochs, best", f"{len(training.history)}, {training.best_epoch}")
         table.add_row("training time", f"{training.seconds:.0f} s, {speed:.1f} images/s")
     if export is not None:
