@@ -24,7 +24,7 @@ from torch import Tensor
 
 from vmaf_train.config import FitConfig, find_config_file, load_config
 from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
-from vmaf_train.hardware import choose_hardware, keep_freed_memory
+from vmaf_train.hardware import choose_hardware
 from vmaf_train.loader import BatchLoader
 from vmaf_train.pairs import find_pairs
 from vmaf_train.ranks import ALONE
@@ -89,16 +89,13 @@ def plain_rate(root: Path, config: SaliencyConfig, steps: int) -> float:
 
 def our_rate(config: SaliencyConfig, steps: int) -> float:
     """Images per second of the framework's step on the decoded cache."""
-    from vmaf_train.fit import _optimiser, _step
-    from vmaf_train.training_state import Learner
+    from vmaf_train.fit import _learner, _step
 
-    keep_freed_memory()
     task = SaliencyTask(config)
     hardware = choose_hardware(config.fit)
     splits = load_splits(config, lambda *_: None)
-    network = task.build_model().to(memory_format=hardware.memory_format)  # type: ignore[call-overload]
-    step_function = torch.compile(network) if config.fit.compile else network
-    learner = Learner(network, _optimiser(config.optimiser, network), None)
+    learner = _learner(task.build_model(), config, hardware, ALONE)
+    step_function = torch.compile(learner.network) if config.fit.compile else learner.network
     loader = BatchLoader(splits.train, config.fit.batch_size, 0, train=True)
     began, done, epoch = 0.0, 0, 0
     while True:

@@ -22,6 +22,7 @@ from vmaf_train.hardware import Hardware, keep_freed_memory
 from vmaf_train.interruption import Stopped, StopRequest
 from vmaf_train.learning_rate import learning_rate
 from vmaf_train.loader import BatchLoader, telling_dead_workers
+from vmaf_train.narrow_norm import folded_norms, unfolded_norms
 from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.report import Reporter
 from vmaf_train.run_record import EpochRecord, TrainingRecord, finite_or_none
@@ -256,6 +257,7 @@ def _best_network(network: nn.Module, state: TrainingState) -> nn.Module:
     best = copy.deepcopy(network).to("cpu")
     best.load_state_dict(state.best_weights)
     plain_norms(best)
+    unfolded_norms(best)
     return best.eval()
 
 
@@ -282,6 +284,9 @@ def _learner(network: nn.Module, config: TaskConfig, hardware: Hardware, ranks: 
         synced_norms(network)
     if hardware.device == "cpu":
         keep_freed_memory()
+        # A compiled network has its own; processes that share a run have synced ones.
+        if hardware.channels_last and ranks.alone and not config.fit.compile:
+            folded_norms(network)
     network = network.to(hardware.device)
     if hardware.channels_last:
         # torch's signature lacks the memory_format form.
