@@ -42,7 +42,7 @@ from vmaf_train.validation import validate
 __all__ = ["LOOP_REVISION", "FitResult", "fit", "trainable_parameters"]
 
 LOOP_REVISION = 1
-"""Raised whenever this loop would turn the same config into other weights; resume compares it."""
+"""Raised, once a version is released, when the same config would become other weights; resume compares it."""
 
 
 @dataclass(frozen=True)
