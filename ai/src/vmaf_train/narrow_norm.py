@@ -21,7 +21,7 @@ _FAST = 16
 
 def _fold(channels: int) -> int:
     """Return how many pixels are taken together: the least power of 2 that fills two vectors."""
-    return 1 << max(0, (2 * _FAST - 1) // channels).bit_length()
+    return 1 << ((2 * _FAST - 1) // channels).bit_length()
 
 
 def _folded(image: Tensor, fold: int) -> Tensor:
