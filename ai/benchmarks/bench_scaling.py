@@ -28,7 +28,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from vmaf_train.config import FitConfig, OptimiserConfig, find_config_file, load_config
+from vmaf_train.config import FitConfig, OptimiserConfig
+from vmaf_train.config_files import find_config_file, load_config
 from vmaf_train.files import dump_json
 from vmaf_train.hardware import choose_hardware, environment_record
 from vmaf_train.loader import BatchLoader

@@ -22,7 +22,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from vmaf_train.config import FitConfig, find_config_file, load_config
+from vmaf_train.config import FitConfig
+from vmaf_train.config_files import find_config_file, load_config
 from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.hardware import choose_hardware
 from vmaf_train.loader import BatchLoader
@@ -89,12 +90,13 @@ def plain_rate(root: Path, config: SaliencyConfig, steps: int) -> float:
 
 def our_rate(config: SaliencyConfig, steps: int) -> float:
     """Images per second of the framework's step on the decoded cache."""
-    from vmaf_train.fit import _learner, _step
+    from vmaf_train.learner import make_learner
+    from vmaf_train.optimiser_step import optimiser_step
 
     task = SaliencyTask(config)
     hardware = choose_hardware(config.fit)
     splits = load_splits(config, lambda *_: None)
-    learner = _learner(task.build_model(), config, hardware, ALONE)
+    learner = make_learner(task.build_model(), config, hardware, ALONE)
     step_function = torch.compile(learner.network) if config.fit.compile else learner.network
     loader = BatchLoader(splits.train, config.fit.batch_size, 0, train=True)
     began, done, epoch = 0.0, 0, 0
@@ -103,7 +105,7 @@ def our_rate(config: SaliencyConfig, steps: int) -> float:
         for batch, target in loader.epoch(epoch):
             if done == 2:
                 began = time.perf_counter()
-            _step(task, step_function, learner, batch, target, config, hardware, ALONE, "bench")
+            optimiser_step(task, step_function, learner, batch, target, config, hardware, ALONE, "bench")
             done += 1
             if done == steps + 2:
                 return steps * config.fit.batch_size / (time.perf_counter() - began)

@@ -29,7 +29,8 @@ from rich.console import Console
 from rich.table import Table
 
 from vmaf_train import pipeline
-from vmaf_train.config import TaskConfig, find_config_file, load_config
+from vmaf_train.config import TaskConfig
+from vmaf_train.config_files import find_config_file, load_config
 from vmaf_train.discovery import load_task
 from vmaf_train.files import sha256_file
 from vmaf_train.pipeline import RunPaths

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from vmaf_train.config import find_config_file, load_config
+from vmaf_train.config_files import find_config_file, load_config
 from vmaf_train.discovery import load_task
 from vmaf_train.errors import ConfigError, GateError, VmafTrainError
 from vmaf_train.files import require_writable, write_atomic

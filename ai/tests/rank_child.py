@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import vmaf_train.ranks
 from toy import Agreement, ToyConfig, ToyNet, ToySamples, ToyTask
-from vmaf_train.config import load_config
+from vmaf_train.config_files import load_config
 from vmaf_train.errors import DataError
 from vmaf_train.fit import FitResult, fit
 from vmaf_train.hardware import choose_hardware, reproducible_arithmetic

@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from vmaf_train.config import TaskConfig, find_config_file, load_config
+from vmaf_train.config import TaskConfig
+from vmaf_train.config_files import find_config_file, load_config
 from vmaf_train.task import TaskPlugin
 
 

@@ -21,7 +21,7 @@ from records import Folders, python, tiny_model
 from toy import ToyConfig, ToySamples, ToyTask, toy_plugin
 from vmaf_train import __version__
 from vmaf_train.cli import app
-from vmaf_train.config import shipped_config_names
+from vmaf_train.config_files import shipped_config_names
 from vmaf_train.discovery import load_task
 from vmaf_train.registry import ModelEntry, load_registry, load_sidecar
 from vmaf_train.task import BatchStreams, DataSplits, StageProgress, TaskPlugin

@@ -16,7 +16,7 @@ from typer.main import get_command
 from fresh import make_environment
 from records import python
 from vmaf_train.cli import app
-from vmaf_train.fit import trainable_parameters
+from vmaf_train.learner import trainable_parameters
 from vmaf_train.tasks.saliency_student.config import ModelConfig
 from vmaf_train.tasks.saliency_student.model import build_model
 

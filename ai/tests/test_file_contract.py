@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from toy import TOY_SPEC, ToyConfig, toy_plugin
-from vmaf_train.config import load_config
+from vmaf_train.config_files import load_config
 from vmaf_train.errors import ConfigError
 from vmaf_train.file_contract import file_contract
 from vmaf_train.pipeline import RunPaths, run

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from toy import Agreement, ToyConfig, ToyNet, ToySamples, ToyTask, fit_toy, metrics, weights
-from vmaf_train.config import OptimiserConfig, ScheduleConfig, load_config
+from vmaf_train.config import OptimiserConfig, ScheduleConfig
+from vmaf_train.config_files import load_config
 from vmaf_train.errors import ConfigError, DivergenceError
 from vmaf_train.hardware import Hardware, choose_hardware, reproducible_arithmetic
 from vmaf_train.learning_rate import learning_rate

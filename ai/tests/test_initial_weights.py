@@ -15,7 +15,9 @@ from pydantic import Field
 from records import with_changes
 from toy import ToyConfig, ToyNet, ToyTask, fit_toy, toy_plugin, weights
 from vmaf_train.checkpoint import load_checkpoint
-from vmaf_train.config import MACHINE_ONLY, Section, config_digest, load_config
+from vmaf_train.config import MACHINE_ONLY, Section
+from vmaf_train.config_files import load_config
+from vmaf_train.config_record import config_digest
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import sha256_file
 from vmaf_train.initial_weights import load_initial_weights

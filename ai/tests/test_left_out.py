@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from toy import ToyConfig, ToyTask, toy_plugin
-from vmaf_train.config import load_config
+from vmaf_train.config_files import load_config
 from vmaf_train.errors import GateError
 from vmaf_train.left_out import name_left_out
 from vmaf_train.pipeline import RunPaths, run

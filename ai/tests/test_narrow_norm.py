@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from toy import ToyConfig, fit_toy
-from vmaf_train.config import load_config
-from vmaf_train.fit import _learner
+from vmaf_train.config_files import load_config
 from vmaf_train.hardware import Hardware
+from vmaf_train.learner import make_learner
 from vmaf_train.narrow_norm import folded_norms, unfolded_norms
 from vmaf_train.ranks import ALONE
 
@@ -114,7 +114,7 @@ def test_a_run_folds_on_a_cpu_in_channels_last_and_returns_plain_norms(tmp_path:
     eager, compiled = (load_config(ToyConfig, None, (f"fit.compile={on}",)) for on in ("false", "true"))
 
     def kind(config: ToyConfig, hardware: Hardware) -> str:
-        return type(_learner(nn.BatchNorm2d(4), config, hardware, ALONE).network).__name__
+        return type(make_learner(nn.BatchNorm2d(4), config, hardware, ALONE).network).__name__
 
     assert kind(eager, cpu) == "_FoldedBatchNorm2d"
     assert kind(eager, planes) == kind(compiled, cpu) == "BatchNorm2d"

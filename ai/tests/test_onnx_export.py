@@ -17,7 +17,8 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from toy import TOY_SPEC, Sigmoid, ToyNet
-from vmaf_train.config import ExportConfig, find_config_file, load_config
+from vmaf_train.config import ExportConfig
+from vmaf_train.config_files import find_config_file, load_config
 from vmaf_train.discovery import TaskEntry, discover_tasks
 from vmaf_train.errors import ConfigError, ContractError
 from vmaf_train.onnx_export import (

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from records import tiny_model
 from toy import TOY_SPEC, Agreement, ToyConfig, ToyNet, ToySamples, ToyTask, toy_plugin
 from vmaf_train import pipeline
-from vmaf_train.config import ExportConfig, load_config
+from vmaf_train.config import ExportConfig
+from vmaf_train.config_files import load_config
 from vmaf_train.errors import (
     ConfigError,
     ContractError,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from records import altered, tiny_record, tiny_test
 from toy import TOY_SPEC, ToyConfig, ToySamples, toy_plugin
-from vmaf_train.config import load_config
+from vmaf_train.config_files import load_config
 from vmaf_train.discovery import load_task
 from vmaf_train.errors import ConfigError, GateError, PublishError
 from vmaf_train.evaluation.attaching import attach

@@ -5,13 +5,9 @@ from pathlib import Path
 import pytest
 
 from repeated import repeated
-from vmaf_train.config import (
-    TaskConfig,
-    config_digest,
-    find_config_file,
-    load_config,
-    load_config_values,
-)
+from vmaf_train.config import TaskConfig
+from vmaf_train.config_files import find_config_file, load_config, load_config_values
+from vmaf_train.config_record import config_digest
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.reproducer import reproducer_command
 from vmaf_train.task import TaskPlugin

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from toy import Agreement, SignalAt, Told, ToyConfig, ToyNet, ToySamples, ToyTask, fit_toy, metrics, weights
 from vmaf_train.checkpoint import latest_checkpoint, load_checkpoint
-from vmaf_train.config import load_config
+from vmaf_train.config_files import load_config
 from vmaf_train.errors import ConfigError, DataError, DivergenceError
 from vmaf_train.fit import fit
 from vmaf_train.hardware import choose_hardware, reproducible_arithmetic

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from vmaf_train import run_paths
-from vmaf_train.config import Section, TaskConfig, config_yaml
+from vmaf_train.config import Section, TaskConfig
+from vmaf_train.config_files import config_yaml
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.interruption import Stopped
 from vmaf_train.run_paths import (

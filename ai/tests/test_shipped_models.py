@@ -10,7 +10,8 @@ import onnxruntime
 import pytest
 
 from repeated import repeated
-from vmaf_train.config import config_differences, default_values, recorded_config
+from vmaf_train.config_files import default_values
+from vmaf_train.config_record import config_differences, recorded_config
 from vmaf_train.discovery import load_task
 from vmaf_train.files import sha256_bytes
 from vmaf_train.op_allowlist import check_model

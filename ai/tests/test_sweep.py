@@ -18,7 +18,9 @@ from filelock import FileLock
 
 from records import tiny_record
 from toy import ToyConfig, ToyTask, toy_plugin
-from vmaf_train.config import TaskConfig, load_config, recorded_config
+from vmaf_train.config import TaskConfig
+from vmaf_train.config_files import load_config
+from vmaf_train.config_record import recorded_config
 from vmaf_train.errors import (
     ConfigError,
     ContractError,

@@ -19,7 +19,7 @@ from toy import (
     with_identity,
 )
 from vmaf_train.checkpoint import load_checkpoint
-from vmaf_train.config import load_config
+from vmaf_train.config_files import load_config
 from vmaf_train.errors import ConfigError
 from vmaf_train.hardware import choose_hardware, environment_record
 from vmaf_train.ranks import Ranks

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from toy import Agreement, ToyConfig, ToySamples, ToyTask
-from vmaf_train.config import load_config
+from vmaf_train.config_files import load_config
 from vmaf_train.hardware import choose_hardware
 from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
 from vmaf_train.validation import validate, validate_with_intervals

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vmaf_train.checkpoint import load_checkpoint
-from vmaf_train.config import ExportConfig, FitConfig, GateConfig, OptimiserConfig, TaskConfig, load_config
+from vmaf_train.config import ExportConfig, FitConfig, GateConfig, OptimiserConfig, TaskConfig
+from vmaf_train.config_files import load_config
 from vmaf_train.fit import FitResult, fit
 from vmaf_train.hardware import choose_hardware, reproducible_arithmetic
 from vmaf_train.interruption import StopRequest

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from vmaf_train.config import load_config
+    from vmaf_train.config_files import load_config
     from vmaf_train.discovery import load_task
     from vmaf_train.errors import VmafTrainError
     from vmaf_train.op_allowlist import check_model
@@ -32,7 +32,7 @@ _HOMES = {
     "RunPaths": "pipeline",
     "VmafTrainError": "errors",
     "check_model": "op_allowlist",
-    "load_config": "config",
+    "load_config": "config_files",
     "load_task": "discovery",
     "run": "pipeline",
 }

@@ -16,16 +16,28 @@ from rich.console import Console
 from rich.table import Table
 
 from vmaf_train.build_facts import version_text
-from vmaf_train.completion import config_names, task_names
-from vmaf_train.config import config_yaml
+from vmaf_train.check_command import check
+from vmaf_train.command_options import (
+    DOCS_DIR,
+    MODEL_DIR,
+    ConfigFile,
+    DataRoot,
+    DocsDir,
+    Json,
+    ModelDir,
+    Overrides,
+    TaskName,
+)
+from vmaf_train.config_files import config_yaml
 from vmaf_train.discovery import discover_tasks, load_task
 from vmaf_train.doctor_command import doctor
-from vmaf_train.errors import ConfigError, ContractError, PublishError, VmafTrainError
+from vmaf_train.errors import PublishError, VmafTrainError
 from vmaf_train.evaluation.command import eval_command
 from vmaf_train.interruption import Stopped
 from vmaf_train.new_task_command import new_task
 from vmaf_train.pairs.commands import data_app
 from vmaf_train.prediction.commands import compare_signal, predict
+from vmaf_train.quantise_command import quantise
 from vmaf_train.run_paths import (
     choose_run_dir,
     default_output_dirs,
@@ -56,21 +68,6 @@ def _version(wanted: bool) -> None:
     if wanted:
         print(version_text())
         raise typer.Exit
-
-
-ModelDir = Annotated[Path, typer.Option(help="Folder of registry.json and the models.")]
-DocsDir = Annotated[Path, typer.Option(help="Folder of the models' docs pages.")]
-ConfigFile = Annotated[
-    str | None,
-    typer.Option(
-        "--config", help="A config file, or the name of a shipped one.", autocompletion=config_names
-    ),
-]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, any number of times.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
-
-_MODEL_DIR = Path("model/tiny")
-_DOCS_DIR = Path("docs/ai/models")
 
 
 @app.callback()
@@ -108,14 +105,10 @@ def tasks(as_json: Json = False) -> None:
 
 @app.command()
 def run(
-    task: Annotated[
-        str, typer.Argument(help="Name of the task; see vmaf-train tasks.", autocompletion=task_names)
-    ],
+    task: TaskName,
     config: ConfigFile = None,
     overrides: Overrides = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the training data; the same as --set data.root=DIR.")
-    ] = None,
+    data: DataRoot = None,
     run_dir: Annotated[
         Path | None, typer.Option(help="Folder of the run; default build/runs/ID/NUMBER.")
     ] = None,
@@ -191,7 +184,7 @@ app.command()(sweep)
 
 @app.command()
 def config(
-    task: Annotated[str, typer.Argument(help="Name of the task.", autocompletion=task_names)],
+    task: TaskName,
     config: ConfigFile = None,
     overrides: Overrides = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema instead.")] = False,
@@ -204,76 +197,11 @@ def config(
     print(config_yaml(resolve_config(plugin, config, overrides)), end="")
 
 
-@app.command()
-def check(
-    model: Annotated[Path, typer.Argument(help="The ONNX file.")],
-    task: Annotated[
-        str | None,
-        typer.Option(help="Check that task's names, axes and opset too.", autocompletion=task_names),
-    ] = None,
-    config: ConfigFile = None,
-    as_json: Json = False,
-) -> None:
-    """Check an ONNX file against the op list, and against a task's contract.
-
-    The contract is that of --config, else of the record beside the file, else of the task's own config.
-    """
-    if config is not None and task is None:
-        raise ConfigError(
-            f"--config {config}",
-            expected="--task too, whose contract the config settles",
-            found="no task",
-            next_step="name the task with --task",
-        )
-    plugin = load_task(task) if task else None
-    from vmaf_train.op_allowlist import check_model
-
-    report = check_model(model)
-    fault: ContractError | None = None
-    if plugin is not None and report.ok:
-        from vmaf_train.file_contract import file_contract
-        from vmaf_train.onnx_export import check_contract
-
-        try:
-            check_contract(model.read_bytes(), *file_contract(plugin, model, config))
-        except ContractError as error:
-            fault = error
-    if as_json:
-        rows = [
-            {
-                "reason": violation.reason.name,
-                "domain": violation.domain,
-                "op": violation.op,
-                "node": violation.node,
-                "detail": violation.detail,
-            }
-            for violation in report.violations
-        ]
-        print(
-            json.dumps(
-                {
-                    "model": str(model),
-                    "ok": report.ok and fault is None,
-                    "opset": report.opset,
-                    "nodes": report.nodes,
-                    "ops": list(report.ops),
-                    "violations": rows,
-                    "contract": str(fault) if fault is not None else None,
-                },
-                indent=2,
-            )
-        )
-        if fault is not None or not report.ok:
-            raise typer.Exit(1)
-        return
-    report.require()
-    if fault is not None:
-        raise fault
-    print(f"{model}: ok, opset {report.opset}, {report.nodes} nodes: {', '.join(report.ops)}")
+app.command()(check)
 
 
 @app.command()
-def verify(model_dir: ModelDir = _MODEL_DIR, docs_dir: DocsDir = _DOCS_DIR, as_json: Json = False) -> None:
+def verify(model_dir: ModelDir = MODEL_DIR, docs_dir: DocsDir = DOCS_DIR, as_json: Json = False) -> None:
     """Check that registry, model files, sidecars, digests, cards and pages agree."""
     from vmaf_train.registry import load_registry
     from vmaf_train.verify import verify_problems
@@ -293,8 +221,8 @@ def verify(model_dir: ModelDir = _MODEL_DIR, docs_dir: DocsDir = _DOCS_DIR, as_j
 @app.command()
 def card(
     model_id: Annotated[str, typer.Argument(metavar="ID", help="Name of a registered model.")],
-    model_dir: ModelDir = _MODEL_DIR,
-    docs_dir: DocsDir = _DOCS_DIR,
+    model_dir: ModelDir = MODEL_DIR,
+    docs_dir: DocsDir = DOCS_DIR,
     check_only: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if card, page or a picture differs.")
     ] = False,
@@ -327,47 +255,7 @@ def card(
     print(f"{model_id}: card, page and pictures are what the run record renders")
 
 
-@app.command()
-def quantise(
-    model_id: Annotated[str, typer.Argument(metavar="ID", help="Name of a registered model.")],
-    data: Annotated[
-        list[Path] | None, typer.Option(help="A folder it was trained on, any number, the first first.")
-    ] = None,
-    calibration: Annotated[
-        int, typer.Option(min=1, help="Training samples to read ranges of values from.")
-    ] = 256,
-    max_fall: Annotated[
-        float, typer.Option(min=0.0, help="The most that the primary metric may fall.")
-    ] = 0.005,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of a timed run.")] = 2,
-    model_dir: ModelDir = _MODEL_DIR,
-    docs_dir: DocsDir = _DOCS_DIR,
-) -> None:
-    """Make a registered model's 8-bit form, measure it, and ship it beside the model if it holds."""
-    from vmaf_train.registry import load_model
-
-    plugin = load_task(load_model(model_dir, model_id)[0].task)
-
-    from vmaf_train.quantise import quantise as make
-    from vmaf_train.report import ConsoleReporter, closing_reporter
-
-    console = Console()
-    with closing_reporter(ConsoleReporter(console)) as reporter:
-        record = make(
-            plugin,
-            model_id,
-            data or (),
-            model_dir=model_dir,
-            docs_dir=docs_dir,
-            calibration=calibration,
-            max_fall=max_fall,
-            threads=threads,
-            reporter=reporter,
-        )
-    from vmaf_train.summary import quantised_table
-
-    console.print(quantised_table(record), markup=False)
-    console.print(f"model: {model_dir / model_id}.int8.onnx", highlight=False, soft_wrap=True)
+app.command()(quantise)
 
 
 def main() -> NoReturn:

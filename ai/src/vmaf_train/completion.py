@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmaf_train.config import shipped_config_names
+from vmaf_train.config_files import shipped_config_names
 from vmaf_train.discovery import discover_tasks
 
 __all__ = ["config_names", "task_names"]

@@ -6,25 +6,16 @@ file named by its ``base:`` key, or from the defaults below.
 
 from __future__ import annotations
 
-import contextlib
-import copy
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import to_jsonable_python
-
-from vmaf_train.config_faults import config_error
-from vmaf_train.errors import ConfigError
-from vmaf_train.files import resource, sha256_bytes
-from vmaf_train.strict_yaml import dump_yaml, parse_yaml
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 __all__ = [
     "MACHINE_ONLY",
+    "MODEL_ID_PATTERN",
     "ExportConfig",
     "FitConfig",
     "GateConfig",
@@ -32,17 +23,6 @@ __all__ = [
     "ScheduleConfig",
     "Section",
     "TaskConfig",
-    "config_changes",
-    "config_differences",
-    "config_digest",
-    "config_yaml",
-    "default_values",
-    "find_config_file",
-    "flatten_config",
-    "load_config",
-    "load_config_values",
-    "recorded_config",
-    "shipped_config_names",
 ]
 
 MACHINE_ONLY: dict[str, Any] = {"machine_only": True}
@@ -188,210 +168,3 @@ class TaskConfig(Section):
                 f"which is {first}"
             )
         return self
-
-
-ConfigT = TypeVar("ConfigT", bound=TaskConfig)
-
-
-def find_config_file(name: str) -> Path:
-    """Return the config file ``name``: a path, or the name of one that ships with vmaf_train.
-
-    Raises:
-        ConfigError: there is no such file; the message lists those that ship.
-    """
-    shipped = resource("configs", "ai", "configs")
-    for candidate in (Path(name), shipped / name, shipped / f"{name}.yaml"):
-        with contextlib.suppress(OSError):  # a name that no file can have is a name that none has
-            if candidate.is_file():
-                return candidate
-    raise ConfigError(
-        f"config {name}",
-        expected=f"a file, or one of those that ship: {', '.join(shipped_config_names())}",
-        found="no such file",
-        next_step="correct --config",
-    )
-
-
-def shipped_config_names() -> tuple[str, ...]:
-    """Return the names of the configs that ship, sorted; each is for one of the built-in tasks."""
-    return tuple(sorted(file.stem for file in resource("configs", "ai", "configs").glob("*.yaml")))
-
-
-def load_config(
-    config_type: type[ConfigT],
-    file: Path | None = None,
-    overrides: Sequence[str] = (),
-    changes: Mapping[str, Any] | None = None,
-) -> ConfigT:
-    """Return the resolved config: defaults, then the file and its bases, then the overrides.
-
-    Args:
-        config_type: the task's config type.
-        file: a YAML file; None takes the defaults alone.
-        overrides: ``a.b=value`` texts, the value read as YAML.
-        changes: dotted key to value, applied last.
-
-    Raises:
-        ConfigError: a file that is missing or no YAML mapping, or any key or value that the
-            config type refuses; all faults stand in the one message.
-    """
-    # Sections are merged key by key onto the type's own defaults: naming one key of a section
-    # must not bring the others back to the defaults of the section's type.
-    values = default_values(config_type)
-    _merge(values, load_config_values(file) if file else {})
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not all(part.strip() for part in key.split(".")):
-            raise ConfigError(
-                f"--set {override}",
-                expected="section.key=value",
-                found="no such form",
-                next_step="write for instance --set fit.epochs=2",
-            )
-        _set(values, key.strip(), parse_yaml(text, f"--set {override}"))
-    for key, value in (changes or {}).items():
-        # A copy: a later change may go into a section that an earlier one brought.
-        _set(values, key, copy.deepcopy(value))
-    try:
-        return config_type.model_validate(values)
-    except ValidationError as error:
-        raise config_error(config_type, error, str(file) if file else "config") from error
-
-
-def load_config_values(file: Path) -> dict[str, Any]:
-    """Return what ``file`` and its bases state, as plain data that no config type has checked.
-
-    Raises:
-        ConfigError: a file is missing or no YAML mapping.
-    """
-    return _read_file(file, ())
-
-
-def recorded_config(config: TaskConfig) -> dict[str, Any]:
-    """Return the config as plain data without the fields marked :data:`MACHINE_ONLY`."""
-    return _without_machine_fields(config)
-
-
-def config_digest(config: TaskConfig) -> str:
-    """Return the SHA-256 (hex) of the recorded config in canonical JSON."""
-    return sha256_bytes(json.dumps(recorded_config(config), sort_keys=True, allow_nan=False).encode())
-
-
-def config_differences(
-    before: Mapping[str, Any], after: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> list[str]:
-    """Return one ``key: old -> new`` text for each difference of two recorded configs.
-
-    A key that ``before`` lacks counts as its default there, so that a record written before a
-    setting existed still compares equal to a config that leaves it alone.
-    """
-    old, new, default = (dict(flatten_config(item)) for item in (before, after, defaults))
-    missing = object()
-    differences = []
-    for key in sorted(old.keys() | new.keys()):
-        left = old.get(key, default.get(key, missing))
-        right = new.get(key, missing)
-        if left != right:
-            shown = ["(unknown)" if value is missing else repr(value) for value in (left, right)]
-            differences.append(f"{key}: {shown[0]} -> {shown[1]}")
-    return differences
-
-
-def default_values(config_type: type[BaseModel]) -> dict[str, Any]:
-    """Return the defaults of all fields that have one, as plain data."""
-    values: dict[str, Any] = {}
-    for name, field in config_type.model_fields.items():
-        if not field.is_required():
-            default = field.get_default(call_default_factory=True, validated_data={})
-            values[name] = to_jsonable_python(default)
-    return values
-
-
-def config_changes(
-    config_type: type[TaskConfig], values: Mapping[str, Any], config: TaskConfig
-) -> dict[str, Any]:
-    """Return dotted key to value for every recorded setting that ``values`` does not lead to."""
-    start = default_values(config_type)
-    _merge(start, values)
-    before = dict(flatten_config(start))
-    return {key: value for key, value in flatten_config(recorded_config(config)) if before.get(key) != value}
-
-
-def config_yaml(config: TaskConfig) -> str:
-    """Return the whole config as YAML in the order of its fields."""
-    return dump_yaml(config.model_dump(mode="json"))
-
-
-def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    if path.resolve() in seen:
-        raise ConfigError(
-            str(path),
-            expected="a chain of base: files that ends",
-            found="a file that is its own base",
-            next_step="correct base:",
-        )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            str(path),
-            expected="a readable UTF-8 YAML file",
-            found=str(getattr(error, "strerror", None) or error),
-            next_step="correct --config",
-        ) from error
-    values = parse_yaml(text, str(path))
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        raise ConfigError(
-            str(path),
-            expected="a mapping of sections",
-            found=type(values).__name__,
-            next_step="see vmaf-train config TASK for the form",
-        )
-    base = values.pop("base", None)
-    if base is None:
-        return values
-    merged = _read_file(path.parent / str(base), (*seen, path.resolve()))
-    _merge(merged, values)
-    return merged
-
-
-def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = value
-
-
-def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
-    *sections, leaf = dotted.split(".")
-    for section in sections:
-        if values.get(section) is None:
-            values[section] = {}
-        inner = values[section]
-        if not isinstance(inner, dict):
-            return  # left as it is, so that the check names it
-        values = inner
-    values[leaf] = value
-
-
-def flatten_config(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield dotted key and value of every setting in the nested ``values``."""
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from flatten_config(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
-def _without_machine_fields(section: BaseModel) -> dict[str, Any]:
-    plain = section.model_dump(mode="json")
-    for name, field in type(section).model_fields.items():
-        extra = field.json_schema_extra
-        if isinstance(extra, dict) and extra.get("machine_only"):
-            del plain[name]
-        elif isinstance(value := getattr(section, name), BaseModel):
-            plain[name] = _without_machine_fields(value)
-    return plain

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import Annotated
 
 import typer
+
+from vmaf_train.command_options import Json
 
 __all__ = ["doctor"]
 
 
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Try what this machine and installation can do, and say what to mend."""
     from vmaf_train.doctor import examine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -14,24 +13,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from vmaf_train.config import OptimiserConfig, TaskConfig
-from vmaf_train.errors import ConfigError, DataError, DivergenceError
-from vmaf_train.hardware import Hardware, keep_freed_memory
+from vmaf_train.config import TaskConfig
+from vmaf_train.errors import DataError, DivergenceError
+from vmaf_train.hardware import Hardware
 from vmaf_train.interruption import Stopped, StopRequest
+from vmaf_train.learner import Learner, best_network, make_learner, trainable_parameters
 from vmaf_train.learning_rate import learning_rate
 from vmaf_train.loader import BatchLoader, telling_dead_workers
-from vmaf_train.narrow_norm import folded_norms, unfolded_norms
+from vmaf_train.optimiser_step import optimiser_step, require_finite_weights
 from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.report import Reporter
 from vmaf_train.run_record import EpochRecord, TrainingRecord, finite_or_none
 from vmaf_train.run_start import checked_steps, run_start, say_start
-from vmaf_train.synced_norm import plain_norms, synced_norms
 from vmaf_train.task import DataSplits, Task
 from vmaf_train.training_state import (
     EpochPosition,
-    Learner,
     TrainingState,
     newest_checkpoint,
     restore_state,
@@ -39,7 +36,7 @@ from vmaf_train.training_state import (
 )
 from vmaf_train.validation import validate
 
-__all__ = ["LOOP_REVISION", "FitResult", "fit", "trainable_parameters"]
+__all__ = ["LOOP_REVISION", "FitResult", "fit"]
 
 LOOP_REVISION = 1
 """Raised, once a version is released, when the same config would become other weights; resume compares it."""
@@ -51,19 +48,6 @@ class FitResult:
 
     network: nn.Module
     record: TrainingRecord
-
-
-def trainable_parameters(network: nn.Module) -> int:
-    """Return the number of weights that training changes."""
-    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
-
-
-def _optimiser(config: OptimiserConfig, network: nn.Module) -> torch.optim.Optimizer:
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.name]
-    optimiser: torch.optim.Optimizer = kind(
-        network.parameters(), lr=config.lr, weight_decay=config.weight_decay
-    )
-    return optimiser
 
 
 def fit(
@@ -105,7 +89,7 @@ def fit(
     steps_per_epoch = checked_steps(config, splits)
     stands = newest_checkpoint(run_dir, ranks) if resume else None
     start = run_start(task, config, splits, network, hardware, ranks, stands, LOOP_REVISION)
-    learner = _learner(network, config, hardware, ranks)
+    learner = make_learner(network, config, hardware, ranks)
     network, identity = learner.network, start.identity
     state = restore_state(*stands, identity, config, learner) if stands else TrainingState()
     accepted()
@@ -142,7 +126,7 @@ def fit(
         parts=start.parts,
         byte_reproducible=start.byte_reproducible,
     )
-    return FitResult(_best_network(network, state), training)
+    return FitResult(best_network(network, state.best_weights), training)
 
 
 @dataclass(frozen=True)
@@ -208,7 +192,7 @@ def _steps(run: _Run, epoch: int) -> None:
         for group in learner.optimiser.param_groups:
             group["lr"] = run.rate(state.steps)
         where = f"epoch {epoch} step {position.step + 1}"
-        loss = _step(
+        loss = optimiser_step(
             run.task,
             run.step_function,
             learner,
@@ -226,7 +210,7 @@ def _steps(run: _Run, epoch: int) -> None:
         if asked := run.ranks.stop_asked(run.stop):
             break
     position.random = _random(run.hardware)
-    _require_finite_weights(learner.network, f"epoch {epoch} step {position.step}")
+    require_finite_weights(learner.network, f"epoch {epoch} step {position.step}")
     if asked:
         run.stop.obey()
 
@@ -252,15 +236,6 @@ def _keep(run: _Run, epoch: int, metrics: Mapping[str, float], began: float, tra
     run.reporter.epoch(record, best=best)
 
 
-def _best_network(network: nn.Module, state: TrainingState) -> nn.Module:
-    """A copy on the CPU in eval mode with the best weights, and with none of what joins processes."""
-    best = copy.deepcopy(network).to("cpu")
-    best.load_state_dict(state.best_weights)
-    plain_norms(best)
-    unfolded_norms(best)
-    return best.eval()
-
-
 def _begin_random(seed: int, epoch: int, position: EpochPosition, ranks: Ranks) -> None:
     """Let dropout and the like follow (seed, epoch), so that a resumed epoch repeats them."""
     torch.manual_seed(seed * 1_000_003 + epoch)
@@ -276,93 +251,6 @@ def _begin_random(seed: int, epoch: int, position: EpochPosition, ranks: Ranks) 
 def _random(hardware: Hardware) -> list[Tensor]:
     """The states of torch's generators, the CPU's first."""
     return [torch.get_rng_state()] + ([torch.cuda.get_rng_state()] if hardware.device == "cuda" else [])
-
-
-def _learner(network: nn.Module, config: TaskConfig, hardware: Hardware, ranks: Ranks) -> Learner:
-    """The network where and as hardware and processes want it, with its optimiser and average."""
-    if not ranks.alone:
-        synced_norms(network)
-    if hardware.device == "cpu":
-        keep_freed_memory()
-        # A compiled network has its own; processes that share a run have synced ones.
-        if hardware.channels_last and ranks.alone and not config.fit.compile:
-            folded_norms(network)
-    network = network.to(hardware.device)
-    if hardware.channels_last:
-        # torch's signature lacks the memory_format form.
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = None
-    if config.fit.ema_decay:
-        multi_avg = get_ema_multi_avg_fn(config.fit.ema_decay)  # type: ignore[no-untyped-call]
-        average = AveragedModel(network, multi_avg_fn=multi_avg, use_buffers=True)
-    return Learner(network, _optimiser(config.optimiser, network), average)
-
-
-def _step(
-    task: Task,
-    step_function: Callable[[Tensor], Tensor],
-    learner: Learner,
-    batch: Tensor,
-    target: Tensor,
-    config: TaskConfig,
-    hardware: Hardware,
-    ranks: Ranks,
-    where: str,
-) -> float:
-    target = target.to(hardware.device, non_blocking=True)
-    try:
-        with hardware.autocast():
-            output = step_function(hardware.place(batch))
-        loss = task.loss(output.float(), target)
-        learner.optimiser.zero_grad(set_to_none=True)
-        if not ranks.alone:
-            # A mean over this process's part; gradients are averaged over the processes, so that
-            # parts of different sizes weigh as their samples do in the one mean over the batch.
-            loss = loss * (len(batch) * ranks.size / config.fit.batch_size)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if not ranks.alone:
-            loss = ranks.sum(loss.detach()) / ranks.size
-    except RuntimeError as error:
-        if "deterministic" not in str(error):
-            raise
-        raise ConfigError(
-            "fit.deterministic",
-            expected=f"operations with a deterministic form on {hardware.device}",
-            found=str(error).split(".")[0],
-            next_step="set fit.deterministic=false, or train on the CPU",
-        ) from error
-    if not ranks.alone:
-        _require_gradients(learner.network, where)
-    weights = list(learner.network.parameters())
-    gradients = [weight.grad for weight in weights if weight.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    for name, number in (("loss", loss), ("gradient norm", norm)):
-        if not bool(torch.isfinite(number)):
-            raise DivergenceError(
-                where,
-                expected=f"a finite {name}",
-                found=str(float(number.detach())),
-                next_step="lower optimiser.lr; the last good checkpoint is kept",
-            )
-    if config.fit.gradient_clip:
-        torch.nn.utils.clip_grads_with_norm_(weights, config.fit.gradient_clip, norm)
-    learner.optimiser.step()
-    if learner.average is not None:
-        learner.average.update_parameters(learner.network)
-    return float(loss.detach())
-
-
-def _require_gradients(network: nn.Module, where: str) -> None:
-    """Refuse what several processes would wait for in vain: without it other gradients go unshared too."""
-    weights = network.named_parameters()
-    idle = [name for name, weight in weights if weight.requires_grad and weight.grad is None]
-    if idle:
-        raise ConfigError(
-            where,
-            expected="a gradient for every trainable weight, as several processes need it",
-            found=f"none for {', '.join(idle[:3])}{' and others' if len(idle) > 3 else ''}",
-            next_step="let the loss depend on it, set its requires_grad to False, or train in one process",
-        )
 
 
 def _keep_if_best(state: TrainingState, network: nn.Module, epoch: int, value: float, primary: str) -> bool:
@@ -381,14 +269,3 @@ def _keep_if_best(state: TrainingState, network: nn.Module, epoch: int, value: f
         name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()
     }
     return True
-
-
-def _require_finite_weights(network: nn.Module, where: str) -> None:
-    for name, tensor in network.state_dict().items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise DivergenceError(
-                where,
-                expected="finite weights",
-                found=f"NaN or infinity in {name}",
-                next_step="lower optimiser.lr; the last good checkpoint is kept",
-            )

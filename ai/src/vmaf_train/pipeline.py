@@ -15,15 +15,17 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from vmaf_train.checkpoint import latest_checkpoint
-from vmaf_train.config import TaskConfig, config_digest, recorded_config
+from vmaf_train.config import TaskConfig
 from vmaf_train.config_faults import faults_text
+from vmaf_train.config_record import config_digest, recorded_config
 from vmaf_train.errors import ConfigError, GateError
 from vmaf_train.figures import contact_sheet, curves
 from vmaf_train.files import sha256_file, write_atomic
-from vmaf_train.fit import FitResult, fit, trainable_parameters
+from vmaf_train.fit import FitResult, fit
 from vmaf_train.hardware import Hardware, choose_hardware, environment_record, reproducible_arithmetic
 from vmaf_train.initial_weights import load_initial_weights
 from vmaf_train.interruption import StopRequest, stop_signals
+from vmaf_train.learner import trainable_parameters
 from vmaf_train.left_out import name_left_out
 from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
 from vmaf_train.onnx_export import check_parity, export_onnx, record_export

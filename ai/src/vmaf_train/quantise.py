@@ -24,7 +24,8 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from vmaf_train.config import TaskConfig, load_config
+from vmaf_train.config import TaskConfig
+from vmaf_train.config_files import load_config
 from vmaf_train.errors import ConfigError, ContractError, GateError
 from vmaf_train.files import sha256_bytes
 from vmaf_train.loader import VALIDATION_EPOCH, BatchLoader, sample_stream

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from vmaf_train.config import (
-    TaskConfig,
+from vmaf_train.config import TaskConfig
+from vmaf_train.config_files import (
     config_changes,
     find_config_file,
     load_config,

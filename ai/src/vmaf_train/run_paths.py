@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from vmaf_train.config import TaskConfig, config_yaml, find_config_file, load_config
+from vmaf_train.config import TaskConfig
+from vmaf_train.config_files import config_yaml, find_config_file, load_config
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import write_atomic
 from vmaf_train.interruption import Stopped

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from vmaf_train.command_options import DataRoot, Json, TaskName
 from vmaf_train.discovery import load_task
 from vmaf_train.errors import ConfigError, GateError, VmafTrainError
 from vmaf_train.interruption import Stopped
@@ -21,7 +22,7 @@ __all__ = ["sweep"]
 
 
 def sweep(
-    task: Annotated[str, typer.Argument(help="Name of the task; see vmaf-train tasks.")],
+    task: TaskName,
     configs: Annotated[
         list[str] | None,
         typer.Option("--config", help="A config file; given more than once, the files are compared."),
@@ -30,9 +31,7 @@ def sweep(
         list[str] | None,
         typer.Option("--set", help="section.key=value,value: one fixes a setting, several are tried."),
     ] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of the training data; the same as --set data.root=DIR.")
-    ] = None,
+    data: DataRoot = None,
     sweep_dir: Annotated[
         Path | None, typer.Option(help="Folder of the sweep; default build/sweeps/ID/NUMBER.")
     ] = None,
@@ -41,7 +40,7 @@ def sweep(
         typer.Option(min=1, help="Try this many at most, chosen by optuna's sampler; default all."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted sweep.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Try every combination of the values given, all else held fixed, and tell which is best."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -8,13 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vmaf_train.config import (
-    TaskConfig,
-    config_differences,
-    find_config_file,
-    load_config,
-    recorded_config,
-)
+from vmaf_train.config import TaskConfig
+from vmaf_train.config_files import find_config_file, load_config
+from vmaf_train.config_record import config_differences, recorded_config
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import sha256_file
 from vmaf_train.strict_yaml import parse_yaml

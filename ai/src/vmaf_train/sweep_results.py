@@ -11,7 +11,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 from rich.table import Table
 
-from vmaf_train.config import config_differences, config_yaml, flatten_config
+from vmaf_train.config_files import config_yaml
+from vmaf_train.config_record import config_differences, flatten_config
 from vmaf_train.files import dump_json, write_atomic
 from vmaf_train.run_record import EpochRecord
 from vmaf_train.sweep_plan import SweepPlan

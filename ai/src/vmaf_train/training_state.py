@@ -10,27 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch import Tensor
 
 from vmaf_train.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from vmaf_train.code_versions import code_versions
-from vmaf_train.config import (
-    ScheduleConfig,
-    TaskConfig,
-    config_differences,
-    default_values,
-    recorded_config,
-)
+from vmaf_train.config import ScheduleConfig, TaskConfig
+from vmaf_train.config_files import default_values
+from vmaf_train.config_record import config_differences, recorded_config
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import write_atomic
+from vmaf_train.learner import Learner
 from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.run_record import EnvironmentRecord, EpochRecord, InitialRecord, TrainingPart
 from vmaf_train.task import DataSplits, Task, data_folders
 
 __all__ = [
     "EpochPosition",
-    "Learner",
     "TrainingState",
     "carried_claims",
     "compared",
@@ -84,20 +79,6 @@ class TrainingState:
     best_value: float = -math.inf
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     position: EpochPosition = field(default_factory=EpochPosition)
-
-
-@dataclass(frozen=True)
-class Learner:
-    """What an optimiser step changes."""
-
-    network: nn.Module
-    optimiser: torch.optim.Optimizer
-    average: AveragedModel | None
-
-    @property
-    def chosen(self) -> nn.Module:
-        """What is judged and shipped: the average where one is kept, else the network."""
-        return self.network if self.average is None else self.average.module
 
 
 def run_identity(

@@ -9,7 +9,8 @@ from PIL import Image
 
 import vmaf_train
 from records import tiny_record
-from vmaf_train.config import ExportConfig, find_config_file, load_config
+from vmaf_train.config import ExportConfig
+from vmaf_train.config_files import find_config_file, load_config
 from vmaf_train.model_card import render_card, render_page
 from vmaf_train.onnx_export import export_onnx
 from vmaf_train.registry import Sidecar, sidecar_text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from vmaf_train.config import find_config_file, load_config, load_config_values
+from vmaf_train.config_files import find_config_file, load_config, load_config_values
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import resource
 from vmaf_train.tasks.saliency_student.config import SaliencyConfig

@@ -21,7 +21,7 @@ from PIL import Image
 
 from pairs.made_files import disc, photo
 from vmaf_train import pipeline
-from vmaf_train.config import load_config
+from vmaf_train.config_files import load_config
 from vmaf_train.discovery import load_task
 from vmaf_train.errors import VmafTrainError
 from vmaf_train.onnx_export import ExportedModel

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from pairs.made_files import disc, encoded, photo, put_pair, toy_set
-from vmaf_train.config import find_config_file, load_config, recorded_config
+from vmaf_train.config_files import find_config_file, load_config
+from vmaf_train.config_record import recorded_config
 from vmaf_train.errors import ConfigError, DataError
 from vmaf_train.frames import IMAGENET_MEAN, IMAGENET_STD
 from vmaf_train.loader import sample_stream

@@ -9,7 +9,8 @@ import onnxruntime
 import pytest
 import torch
 
-from vmaf_train.config import ExportConfig, find_config_file, load_config
+from vmaf_train.config import ExportConfig
+from vmaf_train.config_files import find_config_file, load_config
 from vmaf_train.errors import ConfigError
 from vmaf_train.onnx_export import ExportedModel, check_parity, export_onnx
 from vmaf_train.tasks.saliency_student.config import FixedScaleConfig, ModelConfig, SaliencyConfig
