@@ -70,7 +70,23 @@ def test_restarts_that_do_not_ascend_are_refused(restarts: str, tmp_path: Path) 
     assert said.startswith(f"schedule.restarts is {restarts}: each must be later than the one before")
 
 
-@pytest.mark.parametrize("model_id", ["Saliency_Student", "a b", "", "-a", "a/b", "..", "a" * 65, "ä", "a\n"])
+@pytest.mark.parametrize(
+    "model_id",
+    [
+        "Saliency_Student",
+        "a b",
+        "",
+        "-a",
+        "a/b",
+        "..",
+        "a" * 65,
+        "ä",
+        "a\n",
+        "a_failed",
+        "a_tested",
+        "a_card",
+    ],
+)
 def test_an_id_that_the_registry_would_refuse_is_no_config(model_id: str) -> None:
     with pytest.raises(ConfigError, match=r"id: .* is no id"):
         load_config(NestedConfig, None, (), {"id": model_id})

@@ -31,6 +31,8 @@ of what lies there (the data, initial weights) is recorded instead."""
 
 MODEL_ID_PATTERN = r"^[a-z0-9][a-z0-9_-]*$"
 _MAX_ID = 64
+_TAKEN_ENDINGS = ("_card", "_failed", "_tested")
+"""Endings of names that files of another model have beside its id."""
 
 
 class Section(BaseModel):
@@ -140,6 +142,10 @@ class TaskConfig(Section):
         if not re.fullmatch(MODEL_ID_PATTERN, model_id) or len(model_id) > _MAX_ID:
             raise ValueError(
                 f"{model_id!r} is no id: 1 to {_MAX_ID} of a-z, 0-9, - and _, a letter or a digit first"
+            )
+        if model_id.endswith(_TAKEN_ENDINGS):
+            raise ValueError(
+                f"{model_id!r} is no id: what ends in {', '.join(_TAKEN_ENDINGS)} names files of another model"
             )
         return model_id
 

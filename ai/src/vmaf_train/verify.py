@@ -68,7 +68,8 @@ def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
         # A page written by hand may lie among them; one that was generated is of some model.
         pages = filter(None, map(page_model, sorted(docs_dir.glob("*.md"))))
         problems += [
-            f"{name}.md: a generated page, and no row of {REGISTRY_NAME} names its model"
+            f"{name}.md: a generated page, and no row of {REGISTRY_NAME} names its model; "
+            "remove it, or give each model folder a docs folder of its own"
             for name in pages
             if registry.entry(name) is None
         ]
