@@ -28,7 +28,10 @@ def test_a_file_states_its_differences_from_its_base(tmp_path: Path) -> None:
     ("text", "fault"),
     [
         ("base: c.yaml", "its own base"),
-        ("base: absent.yaml", "No such file"),
+        (
+            "base: absent.yaml",
+            r"base: absent\.yaml of .*expected a file beside it, or one of those that ship: sal",
+        ),
         ("[1, 2]", "expected a mapping of sections, found list"),
         ("a: [", "expected valid YAML"),
     ],
@@ -56,6 +59,21 @@ def test_an_override_without_key_and_value_is_refused(override: str) -> None:
         load_config(NestedConfig, None, [override])
 
 
+@pytest.mark.parametrize("override", ["fit.epochs.most=3", "id.x=1", "widths.0=8", "schedule.restarts.0=2"])
+def test_an_override_below_a_value_is_refused_and_not_forgotten(override: str) -> None:
+    with pytest.raises(ConfigError, match=r"expected a section \w+, found"):
+        load_config(NestedConfig, None, [override])
+
+
+def test_a_base_may_be_one_that_ships(tmp_path: Path) -> None:
+    shipped = find_config_file("smoke")
+    for name in ("smoke", "smoke.yaml"):
+        (tmp_path / "mine.yaml").write_text(f"base: {name}\nid: mine")
+        assert load_config_values(tmp_path / "mine.yaml") == {**load_config_values(shipped), "id": "mine"}
+    (tmp_path / "smoke.yaml").write_text("id: beside")
+    assert load_config_values(tmp_path / "mine.yaml") == {"id": "mine"}
+
+
 def test_overrides_are_read_as_yaml_and_the_last_one_counts() -> None:
     config = load_config(
         NestedConfig,
@@ -67,7 +85,9 @@ def test_overrides_are_read_as_yaml_and_the_last_one_counts() -> None:
 
 
 def test_an_override_does_not_hide_a_wrong_section(tmp_path: Path) -> None:
-    assert "fit: Input should be a valid dictionary" in told("fit: 3", tmp_path, "fit.epochs=2")
+    assert "fit: Input should be a valid dictionary" in told("fit: 3", tmp_path)
+    with pytest.raises(ConfigError, match=r"fit\.epochs: expected a section fit, found fit: 3"):
+        load_config(NestedConfig, tmp_path / "c.yaml", ["fit.epochs=2"])
     (tmp_path / "c.yaml").write_text("fit:\n")
     assert load_config(NestedConfig, tmp_path / "c.yaml", ["fit.epochs=2"]).fit.epochs == 2
 
@@ -87,6 +107,11 @@ def test_changes_name_what_a_file_does_not_lead_to_and_nothing_else() -> None:
     config = load_config(NestedConfig, None, ["fit.epochs=3", "optimiser.lr=0.5", "data.root=x"])
     assert config_changes(NestedConfig, {"fit": {"epochs": 3}}, config) == {"optimiser.lr": 0.5}
     assert config_changes(NestedConfig, {}, NestedConfig()) == {}
+
+
+def test_a_section_that_was_switched_off_is_a_change() -> None:
+    config = load_config(NestedConfig, None, ["extra=null"])
+    assert config_changes(NestedConfig, {"extra": {"seed": 3}}, config) == {"extra": None}
 
 
 def test_every_shipped_config_is_found_by_its_name_and_an_unknown_name_lists_them() -> None:

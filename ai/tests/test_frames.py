@@ -7,11 +7,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from planes import join_planes
 from vmaf_train.errors import ContractError
 from vmaf_train.frames import (
     Chroma,
     Planes,
-    join_planes,
     map_mean,
     plane_shapes,
     rgb_to_tensor,

@@ -352,6 +352,16 @@ def test_a_failure_page_says_what_was_asked_and_what_was_found() -> None:
     assert "gave not computed (no finite number, which proves nothing)" in nothing
 
 
+def test_a_metric_of_some_samples_is_told_with_their_number() -> None:
+    part = {"gate.samples": {"iou": 44}}
+    text = render_card(tiny_record(changes=part))
+    assert "| iou | 0.6012 | 44 held-out validation samples" in text
+    assert "| mae | 0.0987 | 61 held-out validation samples" in text
+    failed = {"gate.passed": False, "export": None}
+    assert "at least 0.5 over 44 validation samples" in render_failure(tiny_record(changes=part | failed))
+    assert "Validation iou 0.6012 over 44 samples." in registry_entry(tiny_record(changes=part)).notes
+
+
 def test_a_card_needs_a_file() -> None:
     with pytest.raises(ValueError, match="made no file"):
         render_card(tiny_record(changes={"export": None}))

@@ -27,8 +27,8 @@ from vmaf_train.onnx_export import (
     check_contract,
     check_parity,
     export_onnx,
+    open_session,
     record_export,
-    run_onnx,
 )
 from vmaf_train.task import ExportSpec, Task
 
@@ -272,7 +272,8 @@ def test_the_dynamic_quantiser_takes_the_file(toy: tuple[ToyNet, ExportedModel],
     source, target = tmp_path / "m.onnx", tmp_path / "q.onnx"
     source.write_bytes(toy[1].data)
     quantize_dynamic(source, target)
-    output = run_onnx(target.read_bytes(), np.zeros((1, 3, 8, 8), np.float32))
+    zeros = np.zeros((1, 3, 8, 8), np.float32)
+    (output,) = open_session(target.read_bytes()).run(None, {"input": zeros})
     assert output.shape == (1, 1, 8, 8)
 
 
@@ -281,4 +282,5 @@ def test_the_shipped_wrapper_is_what_is_exported(toy: tuple[ToyNet, ExportedMode
     image = torch.rand(1, 3, 8, 8)
     with torch.inference_mode():
         wanted = Sigmoid(network.eval())(image).numpy()
-    assert np.allclose(run_onnx(exported.data, image.numpy()), wanted, atol=1e-6)
+    (found,) = open_session(exported.data).run(None, {"input": image.numpy()})
+    assert np.allclose(found, wanted, atol=1e-6)

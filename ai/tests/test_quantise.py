@@ -15,7 +15,7 @@ import yaml
 from torch import Tensor
 
 from records import altered, tiny_record, tiny_test
-from toy import TOY_SPEC, ToyConfig, ToySamples, toy_plugin
+from toy import TOY_SPEC, Agreement, ToyConfig, ToySamples, toy_plugin
 from vmaf_train.config_files import load_config
 from vmaf_train.discovery import load_task
 from vmaf_train.errors import ConfigError, GateError, PublishError
@@ -34,6 +34,14 @@ from vmaf_train.task import BatchStreams, TaskPlugin, data_folders
 from vmaf_train.verify import verify_problems
 
 PLUGIN = toy_plugin(spec=replace(TOY_SPEC, metric_input=torch.logit))
+
+
+class Told(Agreement):
+    """An agreement that was measured before."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.right, self.seen = value, 1.0
 
 
 class BrightSamples(ToySamples):
@@ -140,10 +148,22 @@ def test_a_fall_that_is_not_proved_small_is_refused(
     published: Path, value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = held(published)
-    figures = iter([{"agreement": 0.9}, {"agreement": 0.9 + value}])
+    figures = iter([Told(0.9), Told(0.9 + value)])
     monkeypatch.setattr("vmaf_train.quantise.measure_file", lambda *_: next(figures))
     with pytest.raises(GateError, match="8-bit form of toy_v1"):
         quantised(published, max_fall=0.005)
+    assert held(published) == before
+
+
+def test_a_small_fall_to_below_the_models_own_gate_is_refused(
+    published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = held(published)
+    least = load_config(ToyConfig).gate.min_value
+    figures = iter([Told(least + 1e-3), Told(least - 1e-3)])
+    monkeypatch.setattr("vmaf_train.quantise.measure_file", lambda *_: next(figures))
+    with pytest.raises(GateError, match=f"at least {least:g}, found {least - 1e-3:.4f}"):
+        quantised(published)
     assert held(published) == before
 
 
@@ -198,9 +218,9 @@ def test_a_test_that_was_attached_while_it_was_measured_is_kept(
     models, docs = published / "models", published / "docs"
     plain = tiny_test(sha256_file(models / "toy_v1.onnx"), 0.75).model_copy(update={"curves": None})
 
-    def measured(*_: object) -> dict[str, float]:
+    def measured(*_: object) -> Told:
         attach(models, docs, "toy_v1", [plain])
-        return {"agreement": 0.9}
+        return Told(0.9)
 
     monkeypatch.setattr("vmaf_train.quantise.measure_file", measured)
     record = quantised(published)
@@ -238,12 +258,10 @@ def test_tests_of_each_form_stand_apart_on_the_card_until_their_file_is_replaced
 
 
 def test_the_quantised_file_answers_as_the_float_file_does(published: Path) -> None:
-    from vmaf_train.onnx_export import run_onnx
-
     quantised(published)
     frame = np.random.default_rng(0).random((1, 3, 16, 24), np.float32)
     wanted, found = (
-        run_onnx((published / "models" / name).read_bytes(), frame)
+        open_session((published / "models" / name).read_bytes()).run(None, {"input": frame})[0]
         for name in ("toy_v1.onnx", "toy_v1.int8.onnx")
     )
     assert found.shape == wanted.shape

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ WIDE = TaskPlugin(name="wide", summary="", config_type=WideConfig, create=lambda
         ("saliency_student_v2_first", []),
         ("saliency_student_v2", ["fit.epochs=3", "augmentation.colour.contrast=0"]),
         ("smoke", ["fit.seed=7", "augmentation.flip_probability=0"]),
+        ("saliency_student_v2_first", ["augmentation.resized_crop=null"]),
     ],
 )
 def test_the_command_leads_to_the_very_config_of_the_run(name: str, changes: list[str]) -> None:
@@ -58,6 +60,17 @@ def test_what_follows_from_the_defaults_is_not_spelled_out() -> None:
     assert reproducer_command(WIDE, WideConfig()) == "vmaf-train run wide" + apart
     changed = reproducer_command(WIDE, WideConfig(widths=(3,)))
     assert changed == "vmaf-train run wide --set 'widths=[3]'" + apart
+
+
+def test_a_config_file_of_a_plugin_is_meant_by_leaving_it_out_and_its_path_is_not_named(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "wide.yaml"
+    file.write_text("widths: [5, 6]")
+    plugin = replace(WIDE, config_file=str(file))
+    command = reproducer_command(plugin, load_config(WideConfig, file, ["note=so"]))
+    assert str(tmp_path) not in command
+    assert command.startswith("vmaf-train run wide --set 'note=\"so\"' --model-dir")
 
 
 def test_a_repetition_is_never_put_over_the_model_that_ships() -> None:

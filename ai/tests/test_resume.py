@@ -123,9 +123,17 @@ def test_a_signal_in_validation_is_obeyed_there_and_no_step_is_done_twice(tmp_pa
     assert [path.name for path in (tmp_path / "a" / "checkpoints").iterdir()] == [
         "epoch_000000_step_000000003.pt"
     ]
+    path = tmp_path / "a" / "checkpoints" / "epoch_000000_step_000000003.pt"
+    kept = load_checkpoint(path)
+    assert 0 < kept["position"]["trained"] < kept["position"]["seconds"]
+    kept["position"] |= {"trained": 100.0, "seconds": 250.0}  # as if validation had taken 150 s
+    torch.save(kept, path)
     resumed = fit_toy(tmp_path / "a", resume=True)
     assert weights(resumed) == weights(straight)
     assert resumed.record.steps == straight.record.steps
+    first = resumed.record.history[0]
+    assert first.images_per_second == pytest.approx(3 * 4 / 100, rel=0.01)
+    assert first.seconds == pytest.approx(250, rel=0.01)
 
 
 @pytest.mark.usefixtures("own_handlers")

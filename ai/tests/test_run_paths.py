@@ -101,6 +101,29 @@ def test_a_config_that_stands_is_replaced_only_when_it_is_said_to_be_of_the_same
         assert (run_dir / "config.yaml").read_text() == config_yaml(SMOKE)
 
 
+def fail_in(run_dir: Path, *, resume: bool = False) -> None:
+    fault = ConfigError("fit.batch_size", expected="less", found="more", next_step="lower it")
+    with contextlib.suppress(ConfigError), owned_run_dir(run_dir, REAL, resume=resume):
+        (run_dir / "left_out.txt").write_text("a.jpg: truncated\n")
+        raise fault
+
+
+def test_a_run_that_left_nothing_to_go_on_with_leaves_its_folder_as_it_found_it() -> None:
+    Path("empty").mkdir()
+    for run_dir in (Path("empty"), Path("absent/run")):
+        for _ in range(2):  # the command may be corrected and given again
+            fail_in(run_dir)
+    assert list(Path("empty").iterdir()) == []
+    assert not Path("absent").exists()
+
+
+def test_a_folder_with_something_to_go_on_with_is_kept() -> None:
+    with owned_run_dir(Path("run"), REAL, resume=False):
+        (Path("run") / "checkpoints").mkdir()
+    fail_in(Path("run"), resume=True)
+    assert {path.name for path in Path("run").iterdir()} >= {"checkpoints", "config.yaml"}
+
+
 @pytest.mark.parametrize("goes_on", [True, False])
 def test_of_two_runs_that_find_one_empty_folder_at_once_one_gets_it(
     monkeypatch: pytest.MonkeyPatch, goes_on: bool

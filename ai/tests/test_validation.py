@@ -11,13 +11,13 @@ from toy import Agreement, ToyConfig, ToySamples, ToyTask
 from vmaf_train.config_files import load_config
 from vmaf_train.hardware import choose_hardware
 from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
-from vmaf_train.validation import validate, validate_with_intervals
+from vmaf_train.validation import sample_counts, validate, validate_with_intervals
 
 SAMPLES = ToySamples(40)
 
 
 class Sampled(Agreement):
-    """Agreement as a mean over pictures; ``rare`` has a value for few of them."""
+    """Agreement as a mean over pictures; ``rare`` has a value for few of them, ``peak`` an infinite one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,7 +28,12 @@ class Sampled(Agreement):
         self.values += ((output > 0) == (target > 0.5)).double().mean(dim=(1, 2, 3)).tolist()
 
     def per_sample(self) -> Mapping[str, list[float]]:
-        return {"agreement": self.values, "rare": self.values[:2], "never": [math.nan] * 3, "none": []}
+        peak, never = [1.0, math.inf], [math.nan] * 3
+        return {"agreement": self.values, "rare": self.values[:2], "peak": peak, "never": never, "none": []}
+
+    def compute(self) -> dict[str, float]:
+        rare = sum(self.values[:2]) / 2
+        return {**super().compute(), "rare": rare, "peak": math.inf, "never": math.nan, "none": math.nan}
 
 
 class SampledTask(ToyTask):
@@ -49,7 +54,7 @@ class Guess(nn.Module):
 
 def measured(task: ToyTask, network: nn.Module) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
     hardware = choose_hardware(load_config(ToyConfig).fit)
-    metrics, intervals = validate_with_intervals(network, task, SAMPLES, 7, hardware)
+    metrics, intervals, _ = validate_with_intervals(network, task, SAMPLES, 7, hardware)
     assert metrics == pytest.approx(validate(network, task, SAMPLES, 7, hardware), nan_ok=True)
     assert all(item.low is not None and item.high is not None for item in intervals.values())
     return metrics, {key: (item.low or 0.0, item.high or 0.0) for key, item in intervals.items()}
@@ -67,8 +72,16 @@ def test_a_mean_over_samples_comes_with_the_interval_that_other_samples_would_gi
     assert high - low == pytest.approx(2 * 1.96 * spread, rel=0.2)
 
 
-def test_a_metric_without_values_per_sample_has_no_interval() -> None:
+def test_a_metric_without_values_per_sample_has_neither_interval_nor_count() -> None:
     assert measured(ToyTask(load_config(ToyConfig)), Guess())[1] == {}
+    assert sample_counts(Agreement()) == {}
+
+
+def test_each_metric_is_told_with_the_number_of_samples_that_it_counts() -> None:
+    hardware = choose_hardware(load_config(ToyConfig).fit)
+    task = SampledTask(load_config(ToyConfig))
+    counts = validate_with_intervals(Guess(), task, SAMPLES, 7, hardware)[2]
+    assert counts == {"agreement": 40, "rare": 2, "peak": 2, "never": 0, "none": 0}
 
 
 def test_an_output_that_is_no_number_leaves_neither_metric_nor_interval() -> None:

@@ -148,10 +148,10 @@ def run(
     from vmaf_train.pipeline import run as run_pipeline
     from vmaf_train.report import ConsoleReporter
 
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, markup=False, highlight=False)
     if resolved.smoke:
-        console.print(f"{resolved.id}: a smoke model, into {models}; not for use", highlight=False)
-    console.print(f"run folder: {folder}", highlight=False, soft_wrap=True)
+        console.print(f"{resolved.id}: a smoke model, into {models}; not for use", soft_wrap=True)
+    console.print(f"run folder: {folder}", soft_wrap=True)
     paths = RunPaths(folder, models, docs)
     try:
         record = run_pipeline(
@@ -165,16 +165,15 @@ def run(
         return
     from vmaf_train.summary import summary_table
 
-    console.print(summary_table(record), markup=False)
-    console.print(f"model:   {models / record.id}.onnx", highlight=False, soft_wrap=True)
-    console.print(f"card:    {models / record.id}_card.md", highlight=False, soft_wrap=True)
-    console.print(f"page:    {docs / record.id}.md", highlight=False, soft_wrap=True)
+    console.print(summary_table(record))
+    console.print(f"model:   {models / record.id}.onnx", soft_wrap=True)
+    console.print(f"card:    {models / record.id}_card.md", soft_wrap=True)
+    console.print(f"page:    {docs / record.id}.md", soft_wrap=True)
     if pictures := ", ".join(str(path) for path in sorted(folder.glob("*.png"))):
-        console.print(f"look at: {pictures}", highlight=False, soft_wrap=True)
+        console.print(f"look at: {pictures}", soft_wrap=True)
     if resolved.smoke and plugin.config_file:
         console.print(
             f"the real model: vmaf-train run {task} --data DIR    (recipe {plugin.config_file})",
-            highlight=False,
             soft_wrap=True,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -44,8 +44,9 @@ class Section(BaseModel):
 class FitConfig(Section):
     """The training loop."""
 
-    epochs: int = Field(default=50, ge=0, le=100_000)
-    """Passes over the training samples. 0 trains nothing and is for smoke models alone."""
+    epochs: int = Field(default=50, ge=0, le=2000)
+    """Passes over the training samples. 0 trains nothing and is for smoke models alone. The sidecar,
+    which the loader takes up to 1 MiB of, has a line for each."""
     batch_size: int = Field(default=32, ge=1, le=65_536)
     """Samples in one optimiser step. A last, smaller batch of an epoch is left out."""
     seed: int = Field(default=42, ge=0, lt=2**63)
@@ -123,8 +124,6 @@ class ExportConfig(Section):
 class TaskConfig(Section):
     """What every task's config has. A task's own config type extends it with more sections."""
 
-    CONFIG_FORMAT: ClassVar[int] = 1
-
     id: str = Field(pattern=MODEL_ID_PATTERN, max_length=_MAX_ID)
     """Name of the model in the registry and of its files."""
     smoke: bool = False
@@ -145,7 +144,7 @@ class TaskConfig(Section):
             )
         if model_id.endswith(_TAKEN_ENDINGS):
             raise ValueError(
-                f"{model_id!r} is no id: what ends in {', '.join(_TAKEN_ENDINGS)} names files of another model"
+                f"{model_id!r} is no id: {', '.join(_TAKEN_ENDINGS)} end names of another model's files"
             )
         return model_id
 

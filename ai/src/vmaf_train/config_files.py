@@ -122,7 +122,12 @@ def config_changes(
     start = default_values(config_type)
     _merge(start, values)
     before = dict(flatten_config(start))
-    return {key: value for key, value in flatten_config(recorded_config(config)) if before.get(key) != value}
+    # A section that was switched off is a null where there were keys, and so not in ``before``.
+    return {
+        key: value
+        for key, value in flatten_config(recorded_config(config))
+        if key not in before or before[key] != value
+    }
 
 
 def config_yaml(config: TaskConfig) -> str:
@@ -160,9 +165,26 @@ def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     base = values.pop("base", None)
     if base is None:
         return values
-    merged = _read_file(path.parent / str(base), (*seen, path.resolve()))
+    merged = _read_file(_base_file(path, str(base)), (*seen, path.resolve()))
     _merge(merged, values)
     return merged
+
+
+def _base_file(path: Path, base: str) -> Path:
+    """Return the file that ``base:`` in ``path`` names: one beside it, or one that ships."""
+    beside = path.parent / base
+    with contextlib.suppress(OSError):
+        if beside.is_file():
+            return beside
+    try:
+        return find_config_file(base)
+    except ConfigError as error:
+        raise ConfigError(
+            f"base: {base} of {path}",
+            expected=f"a file beside it, or one of those that ship: {', '.join(shipped_config_names())}",
+            found="no such file",
+            next_step="correct base:",
+        ) from error
 
 
 def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
@@ -174,12 +196,22 @@ def _merge(into: dict[str, Any], values: Mapping[str, Any]) -> None:
 
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set the value of a dotted key; a section that is null is made.
+
+    Raises:
+        ConfigError: the key leads through a value that is no section.
+    """
     *sections, leaf = dotted.split(".")
     for section in sections:
         if values.get(section) is None:
             values[section] = {}
         inner = values[section]
         if not isinstance(inner, dict):
-            return  # left as it is, so that the check names it
+            raise ConfigError(
+                dotted,
+                expected=f"a section {section}",
+                found=f"{section}: {inner!r}"[:100],
+                next_step="see vmaf-train config TASK for the keys that there are",
+            )
         values = inner
     values[leaf] = value

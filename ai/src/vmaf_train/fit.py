@@ -162,13 +162,12 @@ def _epoch(run: _Run, epoch: int) -> None:
         with telling_dead_workers():
             with stop.held_back():
                 _steps(run, epoch)
-                trained = time.perf_counter() - began
             batch_size = run.config.fit.batch_size
             metrics = validate(
                 run.learner.chosen, run.task, run.splits.val, batch_size, run.hardware, run.ranks
             )
             with stop.held_back():
-                _keep(run, epoch, metrics, began, trained)
+                _keep(run, epoch, metrics, began)
                 if run.ranks.stop_asked(stop):
                     stop.obey()
     except DataError:
@@ -185,6 +184,7 @@ def _epoch(run: _Run, epoch: int) -> None:
 def _steps(run: _Run, epoch: int) -> None:
     """Take the steps that are left of the epoch, up to one after which a stop was asked for."""
     state, learner, position = run.state, run.learner, run.state.position
+    began = time.perf_counter()
     _begin_random(run.config.fit.seed, epoch, position, run.ranks)
     learner.network.train()
     asked = False
@@ -210,12 +210,13 @@ def _steps(run: _Run, epoch: int) -> None:
         if asked := run.ranks.stop_asked(run.stop):
             break
     position.random = _random(run.hardware)
+    position.trained += time.perf_counter() - began
     require_finite_weights(learner.network, f"epoch {epoch} step {position.step}")
     if asked:
         run.stop.obey()
 
 
-def _keep(run: _Run, epoch: int, metrics: Mapping[str, float], began: float, trained: float) -> None:
+def _keep(run: _Run, epoch: int, metrics: Mapping[str, float], began: float) -> None:
     """Enter the whole epoch into the run's state, and write its checkpoint."""
     state, steps, batch_size = run.state, len(run.loader), run.config.fit.batch_size
     primary = run.task.metric().primary
@@ -227,7 +228,7 @@ def _keep(run: _Run, epoch: int, metrics: Mapping[str, float], began: float, tra
         lr=run.rate(state.steps - 1),
         metrics=finite_or_none(metrics),
         seconds=seconds,
-        images_per_second=steps * batch_size / trained,
+        images_per_second=steps * batch_size / state.position.trained,
     )
     state.epoch, state.position = epoch, EpochPosition()
     state.seconds += seconds

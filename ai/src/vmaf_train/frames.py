@@ -21,7 +21,6 @@ __all__ = [
     "Chroma",
     "Planes",
     "clipped_map",
-    "join_planes",
     "map_mean",
     "plane_shapes",
     "rgb_to_tensor",
@@ -112,11 +111,6 @@ def split_planes(data: bytes, width: int, height: int, chroma: Chroma) -> Planes
         )
     y, cb, cr = np.split(np.frombuffer(data, np.uint8), [sizes[0], sizes[0] + sizes[1]])
     return Planes(y.reshape(luma), cb.reshape(coarse), cr.reshape(coarse))
-
-
-def join_planes(planes: Planes) -> bytes:
-    """Return one packed frame: the inverse of ``split_planes``."""
-    return b"".join(np.ascontiguousarray(plane).tobytes() for plane in planes)
 
 
 def _check(planes: Planes, chroma: Chroma) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from numpy.typing import NDArray
 from onnx import version_converter
 from torch import Tensor, nn
 
@@ -33,7 +32,6 @@ __all__ = [
     "normalise_model",
     "open_session",
     "record_export",
-    "run_onnx",
     "tensor_shape",
 ]
 
@@ -222,13 +220,6 @@ def check_contract(
             next_step="change the network's forward or the task's export spec",
         )
     return report
-
-
-def run_onnx(data: bytes, batch: NDArray[np.float32], threads: int = 0) -> NDArray[np.float32]:
-    """Return the only output of the model in ``data`` for its only input, on the CPU."""
-    session = open_session(data, threads)
-    (output,) = session.run(None, {session.get_inputs()[0].name: batch})
-    return np.asarray(output)
 
 
 def open_session(data: bytes, threads: int = 0) -> onnxruntime.InferenceSession:

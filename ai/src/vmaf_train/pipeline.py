@@ -270,7 +270,7 @@ def prove_quality(
         return GateRecord(metric="", value=None, min_value=config.gate.min_value, passed=False, applied=False)
     primary = fitted.record.primary_metric
     in_float32 = replace_fields(hardware, device="cpu", precision="float32")
-    metrics, intervals = validate_with_intervals(
+    metrics, intervals, samples = validate_with_intervals(
         fitted.network, task, splits.val, config.fit.batch_size, in_float32
     )
     value = metrics[primary]
@@ -282,6 +282,7 @@ def prove_quality(
         passed=proved,
         metrics=finite_or_none(metrics),
         intervals=intervals,
+        samples={key: count for key, count in samples.items() if key in metrics and count != len(splits.val)},
     )
 
 

@@ -35,7 +35,8 @@ from vmaf_train.publish import publish_quantised
 from vmaf_train.registry import load_model
 from vmaf_train.report import Reporter
 from vmaf_train.run_record import QuantisedRecord, RunRecord
-from vmaf_train.task import ExportSpec, Samples, Task, TaskPlugin
+from vmaf_train.task import ExportSpec, Metric, Samples, Task, TaskPlugin
+from vmaf_train.validation import sample_counts
 
 __all__ = ["config_of_record", "measure_file", "quantise", "quantise_bytes", "with_added_ops"]
 
@@ -78,7 +79,7 @@ def quantise(
         ConfigError: the model is not registered, or the data is not what it was trained on, or there
             is none.
         ContractError: the quantised file breaks the contract.
-        GateError: the metric falls by more than ``max_fall``; nothing was changed.
+        GateError: the metric falls by more than ``max_fall``, or below the gate; nothing was changed.
         PublishError: the model is damaged, or the folder cannot be written.
     """
     record, original = load_model(model_dir, model_id)
@@ -104,14 +105,16 @@ def quantise(
         )
     small = quantise_bytes(original, spec, config, splits.train, calibration)
     report = check_contract(small, with_added_ops(spec), config.export)
-    float_value = _primary(task, measure_file(original, task, spec, splits.val, reporter, "float32"))
-    int8_value = _primary(task, measure_file(small, task, spec, splits.val, reporter, "8-bit"))
+    measured = measure_file(original, task, spec, splits.val, reporter, "float32")
+    float_value = _primary(measured)
+    int8_value = _primary(measure_file(small, task, spec, splits.val, reporter, "8-bit"))
     fall = float_value - int8_value
-    # A NaN makes the comparison false, so only a proved figure passes.
-    if not (math.isfinite(float_value) and fall <= max_fall):
+    least = config.gate.min_value
+    # A NaN makes a comparison false, so only proved figures pass.
+    if not (math.isfinite(float_value) and fall <= max_fall and int8_value >= least):
         raise GateError(
             f"the 8-bit form of {model_id}",
-            expected=f"{task.metric().primary} within {max_fall:g} of {float_value:.4f}",
+            expected=f"{measured.primary} within {max_fall:g} of {float_value:.4f}, at least {least:g}",
             found=f"{int8_value:.4f}",
             next_step="nothing was changed; raise --calibration, or keep the float file alone",
         )
@@ -123,8 +126,8 @@ def quantise(
                 method=METHOD,
                 calibration=min(calibration, len(splits.train)),
                 ops=report.ops,
-                metric=task.metric().primary,
-                samples=len(splits.val),
+                metric=measured.primary,
+                samples=sample_counts(measured).get(measured.primary, len(splits.val)),
                 float_value=float_value,
                 int8_value=int8_value,
                 max_fall=max_fall,
@@ -234,8 +237,8 @@ def with_added_ops(spec: ExportSpec) -> ExportSpec:
 
 def measure_file(
     data: bytes, task: Task, spec: ExportSpec, samples: Samples, reporter: Reporter, name: str
-) -> dict[str, float]:
-    """Return the task's metrics of the file ``data`` over ``samples``, each fed alone.
+) -> Metric:
+    """Return the task's metric with the answers of the file ``data`` to ``samples``, each fed alone.
 
     Raises:
         ContractError: an output that is not finite.
@@ -254,11 +257,11 @@ def measure_file(
             )
         metric.update(spec.metric_input(torch.from_numpy(output)), target)
         reporter.progress(f"measure the {name} file", number, len(samples))
-    return {key: float(value) for key, value in metric.compute().items()}
+    return metric
 
 
-def _primary(task: Task, metrics: dict[str, float]) -> float:
-    return metrics[task.metric().primary]
+def _primary(metric: Metric) -> float:
+    return float(metric.compute()[metric.primary])
 
 
 def _times(original: bytes, small: bytes, spec: ExportSpec, threads: int) -> dict[str, tuple[float, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from vmaf_train.command_options import DOCS_DIR, MODEL_DIR, DocsDir, ModelDir
 from vmaf_train.discovery import load_task
+from vmaf_train.errors import ConfigError
 
 __all__ = ["quantise"]
 
@@ -17,7 +19,8 @@ __all__ = ["quantise"]
 def quantise(
     model_id: Annotated[str, typer.Argument(metavar="ID", help="Name of a registered model.")],
     data: Annotated[
-        list[Path] | None, typer.Option(help="A folder it was trained on, any number, the first first.")
+        list[Path] | None,
+        typer.Option(help="A folder it was trained on; again for each other one, data.root's first."),
     ] = None,
     calibration: Annotated[
         int, typer.Option(min=1, help="Training samples to read ranges of values from.")
@@ -30,6 +33,13 @@ def quantise(
     docs_dir: DocsDir = DOCS_DIR,
 ) -> None:
     """Make a registered model's 8-bit form, measure it, and ship it beside the model if it holds."""
+    if not math.isfinite(max_fall):
+        raise ConfigError(
+            f"--max-fall {max_fall}",
+            expected="a finite number from 0 up",
+            found="none",
+            next_step="give the most that the metric may fall, such as 0.005",
+        )
     from vmaf_train.registry import load_model
 
     plugin = load_task(load_model(model_dir, model_id)[0].task)
@@ -37,7 +47,7 @@ def quantise(
     from vmaf_train.quantise import quantise as make
     from vmaf_train.report import ConsoleReporter, closing_reporter
 
-    console = Console()
+    console = Console(markup=False, highlight=False)
     with closing_reporter(ConsoleReporter(console)) as reporter:
         record = make(
             plugin,
@@ -52,5 +62,5 @@ def quantise(
         )
     from vmaf_train.summary import quantised_table
 
-    console.print(quantised_table(record), markup=False)
-    console.print(f"model: {model_dir / model_id}.int8.onnx", highlight=False, soft_wrap=True)
+    console.print(quantised_table(record))
+    console.print(f"model: {model_dir / model_id}.int8.onnx", soft_wrap=True)

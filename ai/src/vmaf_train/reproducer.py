@@ -16,6 +16,7 @@ from vmaf_train.config_files import (
     shipped_config_names,
 )
 from vmaf_train.errors import ConfigError
+from vmaf_train.run_paths import default_config
 from vmaf_train.run_record import DataRecord, InitialRecord
 from vmaf_train.task import TaskPlugin, data_folders
 
@@ -70,8 +71,8 @@ def _places(name: str, count: int) -> tuple[str, ...]:
 
 def _run_words(plugin: TaskPlugin[Any], config: TaskConfig, folders: Sequence[str]) -> list[str]:
     candidates = []
-    for name in (plugin.config_file, plugin.demo_config_file, *_fitting_configs(plugin)):
-        values = load_config_values(find_config_file(name)) if name else {}
+    for name, file in _starts(plugin, folders):
+        values = load_config_values(find_config_file(file)) if file else {}
         candidates.append((name, config_changes(type(config), values, config)))
     name, changes = min(candidates, key=lambda item: len(item[1]))
     words = ["vmaf-train", "run", plugin.name]
@@ -84,6 +85,21 @@ def _run_words(plugin: TaskPlugin[Any], config: TaskConfig, folders: Sequence[st
     if folders:
         words += ["--data", folders[0]]
     return words
+
+
+def _starts(plugin: TaskPlugin[Any], folders: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield what ``--config`` may say, and the config that the command then begins with.
+
+    A file that does not ship has a path of this machine, so it can only be the one that is meant
+    where ``--config`` is left out.
+    """
+    shipped = shipped_config_names()
+    meant = default_config(plugin, (), {"data.root": folders[0]} if folders else {})
+    if meant not in shipped:
+        yield "", meant
+    own = (plugin.config_file, plugin.demo_config_file)
+    for name in (*(name for name in own if name in shipped), *_fitting_configs(plugin)):
+        yield name, name
 
 
 def _fitting_configs(plugin: TaskPlugin[Any]) -> Iterator[str]:

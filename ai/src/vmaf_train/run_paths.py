@@ -18,6 +18,7 @@ from vmaf_train.config_files import config_yaml, find_config_file, load_config
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import write_atomic
 from vmaf_train.interruption import Stopped
+from vmaf_train.left_out import LEFT_OUT_NAME
 from vmaf_train.task import TaskPlugin, data_folders
 
 _CONFIG_NAME = "config.yaml"
@@ -145,7 +146,7 @@ def owned_run_dir(run_dir: Path, config: TaskConfig, *, resume: bool) -> Iterato
         try:
             yield keep_config
         except Exception:
-            _remove_unused(run_dir, lock, made)
+            _remove_unused(run_dir, lock, made, resume=resume)
             raise
 
 
@@ -162,11 +163,12 @@ def _require_unused(run_dir: Path, lock: Path, *, resume: bool) -> None:
         )
 
 
-def _remove_unused(run_dir: Path, lock: Path, made: Sequence[Path]) -> None:
-    """Remove the folders that this run made, if it put nothing but its lock and config there."""
-    if made and {path.name for path in run_dir.iterdir()} <= {lock.name, _CONFIG_NAME}:
+def _remove_unused(run_dir: Path, lock: Path, made: Sequence[Path], *, resume: bool) -> None:
+    """Remove what a new run made and put there, if that is nothing to go on with."""
+    names = (lock.name, _CONFIG_NAME, LEFT_OUT_NAME)
+    if not (resume and not made) and {path.name for path in run_dir.iterdir()} <= {*names}:
         with contextlib.suppress(OSError):
-            for name in (lock.name, _CONFIG_NAME):
+            for name in names:
                 (run_dir / name).unlink(missing_ok=True)
             for folder in made:
                 folder.rmdir()

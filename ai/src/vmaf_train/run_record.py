@@ -196,6 +196,8 @@ class GateRecord(Record):
     """All metrics of the chosen weights in float32 over the validation samples."""
     intervals: dict[str, Figure] = Field(default_factory=dict)
     """The same with 95 % intervals, for those metrics that give a value per sample."""
+    samples: dict[str, int] = Field(default_factory=dict)
+    """How many of the samples a metric counts, where that is not all of them."""
 
 
 class TensorRecord(Record):

@@ -209,7 +209,6 @@ class TaskPlugin(Generic[ConfigT]):
         config_file: the config used when none is named; empty takes the defaults.
         demo_config_file: the config used when neither a config nor data is named.
         api_version: the :data:`API_VERSION` that the plugin was written for.
-        tags: free labels for the card.
     """
 
     name: str
@@ -221,7 +220,6 @@ class TaskPlugin(Generic[ConfigT]):
     config_file: str = ""
     demo_config_file: str = ""
     api_version: int = API_VERSION
-    tags: tuple[str, ...] = field(default=())
 
 
 def data_folders(config: TaskConfig) -> tuple[Path, ...]:

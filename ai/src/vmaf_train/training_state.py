@@ -45,12 +45,14 @@ class EpochPosition:
         step: optimiser steps taken in it.
         loss_total: sum of their losses.
         seconds: wall time spent in it.
+        trained: how much of it was spent in its steps.
         random: states of torch's generators after the last step, the CPU's first; none at its start.
     """
 
     step: int = 0
     loss_total: float = 0.0
     seconds: float = 0.0
+    trained: float = 0.0
     random: list[Tensor] = field(default_factory=list)
 
 
@@ -211,6 +213,7 @@ def save_state(
             "step": position.step,
             "loss_total": position.loss_total,
             "seconds": position.seconds,
+            "trained": position.trained,
             "random": list(position.random),
         },
     }
@@ -281,14 +284,18 @@ def restore_state(
             best_epoch=values["best_epoch"],
             best_value=values["best_value"],
             best_weights=values["best_weights"],
-            # A run that was begun before positions were kept has none.
-            position=EpochPosition(**values.get("position", {})),
+            position=_position(values.get("position", {})),
         )
         _check_types(state, learner)
     except (KeyError, ValueError, RuntimeError, TypeError, AttributeError) as error:
         raise _not_whole(path, error) from error
     goes_on = state.epoch < config.fit.epochs
     return replace(state, resumed_at=[*state.resumed_at, state.epoch]) if goes_on else state
+
+
+def _position(kept: dict[str, Any]) -> EpochPosition:
+    """Return a checkpoint's position; an older one tells less, the oldest nothing."""
+    return EpochPosition(**{"trained": kept.get("seconds", 0.0), **kept})
 
 
 def _lengthened(recorded: dict[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -321,7 +328,7 @@ def _check_types(state: TrainingState, learner: Learner) -> None:
     """Refuse, before the first step, what would end the run after its last one."""
     position = state.position
     counts = (state.epoch, state.steps, position.step, *state.resumed_at)
-    floats = (state.seconds, state.best_value, position.loss_total, position.seconds)
+    floats = (state.seconds, state.best_value, position.loss_total, position.seconds, position.trained)
     if not all(type(count) is int and count >= 0 for count in counts):
         raise TypeError("a count that is no whole number from 0 up")
     if not all(type(number) is float for number in floats):

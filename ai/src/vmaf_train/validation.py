@@ -16,21 +16,30 @@ from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.run_record import Figure
 from vmaf_train.task import MergingMetric, Metric, SampledMetric, Samples, Task
 
-__all__ = ["validate", "validate_with_intervals"]
+__all__ = ["sample_counts", "validate", "validate_with_intervals"]
 
 
 def validate_with_intervals(
     network: nn.Module, task: Task, samples: Samples, batch_size: int, hardware: Hardware
-) -> tuple[dict[str, float], dict[str, Figure]]:
-    """Return what :func:`validate` does, and 95 % intervals of those metrics that have values per sample."""
+) -> tuple[dict[str, float], dict[str, Figure], dict[str, int]]:
+    """Return what :func:`validate` does, with 95 % intervals and the number of samples of each metric.
+
+    A metric has an interval if it is a finite number and none of its samples is infinite.
+    """
     metric, finite = _accumulated(network, task, samples, batch_size, hardware, ALONE)
     metrics = _computed(metric, finite)
-    if not finite or not isinstance(metric, SampledMetric):
-        return metrics, {}
     intervals: dict[str, Figure] = {}
-    for key, values in metric.per_sample().items():
-        intervals |= figures({key: np.asarray(values, np.float64)[:, None]})
-    return metrics, intervals
+    for key, values in metric.per_sample().items() if isinstance(metric, SampledMetric) else ():
+        if math.isfinite(metrics.get(key, math.nan)) and not np.isinf(values).any():
+            intervals |= figures({key: np.asarray(values, np.float64)[:, None]})
+    return metrics, intervals, sample_counts(metric)
+
+
+def sample_counts(metric: Metric) -> dict[str, int]:
+    """Return how many samples have a value for each metric, of those metrics that tell it."""
+    if not isinstance(metric, SampledMetric):
+        return {}
+    return {key: int(np.count_nonzero(~np.isnan(values))) for key, values in metric.per_sample().items()}
 
 
 def validate(

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from core.native import CFrame, Native
+from planes import join_planes
 from vmaf_train.errors import ContractError
 from vmaf_train.frames import (
     Chroma,
     Planes,
-    join_planes,
     map_mean,
     plane_shapes,
     rgb_to_yuv,

@@ -87,6 +87,13 @@ def test_inspect_joins_sets_compares_with_a_test_set_and_draws_a_sheet(tmp_path:
     assert "one+toy" in text
 
 
+def test_a_bad_file_of_the_other_set_is_left_out_of_the_comparison(tmp_path: Path) -> None:
+    mine, test = toy_set(tmp_path / "mine", 3), toy_set(tmp_path / "test", 3)
+    (test / "TOY-Image" / "0001.jpg").write_bytes(b"")
+    told = answered("inspect", mine, "--cache-dir", tmp_path / "cache", "--against", test)
+    assert [Path(leak["train"]).name for leak in told["leaks"]] == ["0000.jpg", "0002.jpg"]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

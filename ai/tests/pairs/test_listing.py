@@ -144,12 +144,32 @@ def test_each_known_layout_is_found_by_name_and_by_itself(
     tmp_path: Path, layout: str, images: str, masks: str, set_name: str
 ) -> None:
     names = ["b", "a"]
-    put(tmp_path / "x", [images.format(name) for name in names], [masks.format(name) for name in names])
+    root = tmp_path / set_name.upper() / "x"
+    put(root, [images.format(name) for name in names], [masks.format(name) for name in names])
     for asked in (layout, "auto"):
         listing = find_pairs(tmp_path, asked)
         assert [pair.stem for pair in listing.pairs] == ["a", "b"]
         assert (listing.layout, listing.set_name) == (layout, set_name)
         assert listing.pairs[0].image != listing.pairs[0].mask
+
+
+@pytest.mark.parametrize(
+    ("folder", "images", "masks", "set_name"),
+    [
+        ("My pictures", "images", "masks", "my-pictures"),
+        ("My pictures", "imgs", "gt", "my-pictures"),
+        ("sodium", "images", "masks", "sodium"),
+        ("SOD", "images", "masks", "sod"),
+        ("HKU-IS_v2", "imgs", "gt", "hku-is"),
+        ("HKU-IS_v2", "images", "ground_truth_mask", "hku-is-v2"),
+    ],
+)
+def test_common_folder_names_make_a_set_a_corpus_only_below_a_folder_of_its_name(
+    tmp_path: Path, folder: str, images: str, masks: str, set_name: str
+) -> None:
+    root = tmp_path / folder
+    put(root, [f"{images}/a.jpg"], [f"{masks}/a.png"])
+    assert {find_pairs(place).set_name for place in (root, root / images)} == {set_name}
 
 
 def test_any_two_folders_can_be_named(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from vmaf_train.frames import Chroma, Planes, join_planes, plane_shapes
+from planes import join_planes
+from vmaf_train.frames import Chroma, Planes, plane_shapes
 
 __all__ = ["made_planes", "need", "y4m"]
 

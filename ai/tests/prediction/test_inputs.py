@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from planes import join_planes
 from prediction.streams import made_planes, y4m
 from vmaf_train.errors import ConfigError, DataError, VmafTrainError
-from vmaf_train.frames import Chroma, Planes, join_planes, rgb_to_yuv
+from vmaf_train.frames import Chroma, Planes, rgb_to_yuv
 from vmaf_train.prediction.clip import ClipKind, parse_pixel_format, parse_size
 from vmaf_train.prediction.inputs import FrameForm, open_clip
 

@@ -49,15 +49,19 @@ def inspect_command(
     from vmaf_train.pairs.sheet import contact_sheet
 
     listing = join_sets([find_pairs(root, layout) for root in roots])
-    test = None if against is None else find_pairs(against).pairs
+    test = None if against is None else find_pairs(against)
     with progress_bar("inspecting") as told:
         inspection = inspect_pairs(
             listing, workers=workers, findings_cache=findings_path(listing.root, cache_dir), progress=told
         )
     leaks = None
     if test is not None:
+        with progress_bar("inspecting the other set") as told:
+            tested = inspect_pairs(
+                test, workers=workers, findings_cache=findings_path(test.root, cache_dir), progress=told
+            )
         with progress_bar("comparing") as told:
-            leaks = find_leaks(inspection.kept, test, workers=workers, progress=told)
+            leaks = find_leaks(inspection.kept, tested.kept, workers=workers, progress=told)
     if sheet is not None:
         contact_sheet(inspection, sheet)
     if as_json:

@@ -39,7 +39,8 @@ class Layout:
         images: the folder of pictures; its first group, if it has one, names the set.
         masks: the folder of masks, with the same first group; None where both lie in ``images``,
             pictures as JPEG and masks under any other suffix.
-        set_name: the set's name where the folder does not carry it.
+        set_name: the corpus's name where the folder of pictures does not carry it. Such folder names
+            are common, so it is taken only where a folder above bears it.
         looked_for: the folders in words, for an error message.
     """
 
@@ -194,7 +195,7 @@ def _matches(base: Path, wanted: dict[str, Layout]) -> list[Folders]:
             picture_folder = re.fullmatch(layout.images, images.name, re.IGNORECASE)
             if picture_folder is None:
                 continue
-            set_name = _slug(layout.set_name or picture_folder.group(1))
+            set_name = _set_name(base, layout.set_name) if layout.set_name else _slug(picture_folder[1])
             if layout.masks is None:
                 if _holds_both(images):
                     found.append(Folders(name, images, images, set_name))
@@ -206,6 +207,13 @@ def _matches(base: Path, wanted: dict[str, Layout]) -> list[Folders]:
                 ]:
                     found.append(Folders(name, images, masks, set_name))
     return found
+
+
+def _set_name(base: Path, corpus: str) -> str:
+    """Return ``corpus`` where ``base`` or one of the two folders above it bears that name, else its own."""
+    names = [_slug(part) for part in base.absolute().parts[-1 - _LEVELS :]]
+    known = any(name == corpus or name.startswith(f"{corpus}-") for name in names)
+    return corpus if known else names[-1]
 
 
 def _holds_both(folder: Path) -> bool:

@@ -116,7 +116,7 @@ def join_sets(listings: Sequence[Listing]) -> Listing:
             "training sets",
             expected="one or more sets of different names",
             found=f"{', '.join(twice)} more than once" if twice else "none",
-            next_step="give each root once, and a set_name where two folders are called alike",
+            next_step="give each root once, and rename one of two folders that are called alike",
         )
     pairs = [
         replace(pair, stem=f"{pair.set_name}/{pair.stem}") for listing in listings for pair in listing.pairs

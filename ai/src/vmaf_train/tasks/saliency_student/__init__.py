@@ -22,5 +22,4 @@ PLUGIN = TaskPlugin(
     kind="nr",
     config_file="saliency_student_v1",
     demo_config_file="smoke",
-    tags=("saliency", "video-quality", "vmaf"),
 )
