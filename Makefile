@@ -12,6 +12,8 @@ DOCS_STAMP := $(VENV)/.set-up-docs
 ARGS ?=
 # A folder that holds DUTS-TR-Image and DUTS-TR-Mask; empty takes the embedded corpus.
 DUTS_ROOT ?=
+# Where a real model goes: apart from those that ship, whose id the recipe has. What ARGS says goes over it.
+REAL := --model-dir build/real/model/tiny --docs-dir build/real/docs/ai/models
 FUZZ_SECONDS ?= 60
 
 .PHONY: help setup model-saliency test check format core fuzz bench docs clean
@@ -36,7 +38,7 @@ ifeq ($(strip $(DUTS_ROOT)),)
 	@echo "That was the smoke model. The real one, from a folder with DUTS-TR-Image and DUTS-TR-Mask:"
 	@echo "    make model-saliency DUTS_ROOT=/path/to/DUTS-TR"
 else
-	$(BIN)/vmaf-train run saliency_student --data '$(DUTS_ROOT)' $(ARGS)
+	$(BIN)/vmaf-train run saliency_student --data '$(DUTS_ROOT)' $(REAL) $(ARGS)
 endif
 
 test: $(STAMP) ## run all checks and tests, the C core's too where there is a compiler

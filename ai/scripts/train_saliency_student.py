@@ -3,6 +3,8 @@
     python ai/scripts/train_saliency_student.py --duts-root /path/to/DUTS-TR \\
         --output model/tiny/saliency_student_v1.onnx --epochs 50 --batch-size 32 --lr 1e-3 \\
         --seed 42 --metrics-out build_artifacts/saliency_student_v1_train.json
+
+The name of ``--output`` is the model's id; where a model of that id stands, ``--replace`` is needed.
 """
 
 from __future__ import annotations
@@ -30,12 +32,14 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--output", type=Path, default=Path("model/tiny/saliency_student_v1.onnx"), help="the model file"
     )
-    parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--epochs", type=int, default=50, help="passes over the pairs")
+    parser.add_argument("--batch-size", type=int, default=32, help="pairs in a step")
+    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate at its highest")
+    parser.add_argument("--seed", type=int, default=42, help="of weights, order, crops and held-out pairs")
     parser.add_argument("--metrics-out", type=Path, help="the run record as JSON")
-    parser.add_argument("--docs-dir", type=Path, default=Path("docs/ai/models"))
+    parser.add_argument(
+        "--docs-dir", type=Path, default=Path("docs/ai/models"), help="folder of the docs page"
+    )
     parser.add_argument("--replace", action="store_true", help="replace a model of the same name")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     return parser.parse_args(words)

@@ -173,7 +173,7 @@ def run(
         console.print(f"look at: {pictures}", soft_wrap=True)
     if resolved.smoke and plugin.config_file:
         console.print(
-            f"the real model: vmaf-train run {task} --data DIR    (recipe {plugin.config_file})",
+            f"the real model: vmaf-train run {task} --data DIR --id NAME    (recipe {plugin.config_file})",
             soft_wrap=True,
         )
 

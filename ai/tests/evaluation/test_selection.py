@@ -58,7 +58,7 @@ def test_pictures_of_the_training_set_are_left_out_and_named(tmp_path: Path) -> 
     assert found.share == ""
     assert (
         found.notes
-        == "Compared with the pictures of toy (8): 2 that they hold too left out (2 equal, 0 nearly)."
+        == "Compared with the pictures of toy (8): 2 found there and left out (2 the same, 0 alike)."
     )
 
 
@@ -77,7 +77,7 @@ def test_several_training_sets_are_joined_as_a_run_joins_them(tmp_path: Path) ->
 def test_a_test_set_that_was_never_trained_on_says_that_it_was_compared(tmp_path: Path) -> None:
     found = select(toy_set(tmp_path / "test", 3), train=toy_set(tmp_path / "train", 3, first=50))
     assert len(found.pairs) == 3
-    assert found.notes == "Compared with the pictures of toy (3): 0 that they hold too left out."
+    assert found.notes == "Compared with the pictures of toy (3): 0 found there and left out."
 
 
 def test_a_test_set_that_is_the_training_set_leaves_nothing(tmp_path: Path) -> None:

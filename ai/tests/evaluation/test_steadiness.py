@@ -10,7 +10,7 @@ from evaluation.made_models import Answers, opened, toy_pairs
 from pairs.made_files import put_pair
 from vmaf_train.errors import ContractError
 from vmaf_train.evaluation.feed import Feed
-from vmaf_train.evaluation.steadiness import PAN_FRAMES, brightest_flat_frame, steadiness
+from vmaf_train.evaluation.steadiness import PAN_FRAMES, highest_flat_frames, steadiness
 from vmaf_train.frames import rgb_to_tensor
 from vmaf_train.map_figures import map_change
 from vmaf_train.pairs import decode_image, find_pairs
@@ -57,10 +57,10 @@ def test_a_picture_too_narrow_to_pan_has_no_such_figure(tmp_path: Path) -> None:
     assert not np.isnan(found["change under noise of 1 level: map"]).any()
 
 
-def test_the_flat_frame_that_is_read_as_most_salient_is_found(tmp_path: Path) -> None:
-    brighter, darker = opened(tmp_path), opened(tmp_path, "second", "-1.0, -0.5, -0.25")
-    level, mean = brightest_flat_frame(brighter)
-    white = brighter.run(rgb_to_tensor(np.full((4, 4, 3), 255, np.uint8)))
-    assert level == 255
-    assert mean == pytest.approx(float(white.mean()))
-    assert brightest_flat_frame(darker)[0] == 0
+def test_the_flat_frames_that_are_read_as_most_salient_are_found(tmp_path: Path) -> None:
+    redder, darker = opened(tmp_path, "first", "1.0, -0.5, -0.25"), opened(tmp_path, "second", "-1, -1, -1")
+    (grey, of_grey), (colour, of_colour) = highest_flat_frames(redder)
+    assert (grey, colour) == ("#ffffff", "#ff0000")
+    red = redder.run(rgb_to_tensor(np.full((4, 4, 3), (255, 0, 0), np.uint8)))
+    assert of_grey < of_colour == pytest.approx(float(red.mean()))
+    assert {name for name, _ in highest_flat_frames(darker)} == {"#000000"}

@@ -129,7 +129,7 @@ def _extras(columns: Sequence[Column], pairs: Sequence[Pair], *, video: bool) ->
     from vmaf_train.evaluation.costs import VIDEO_SIZES, picture_cost, video_cost
     from vmaf_train.evaluation.outcome import Extras
     from vmaf_train.evaluation.selection import evenly
-    from vmaf_train.evaluation.steadiness import brightest_flat_frame, steadiness
+    from vmaf_train.evaluation.steadiness import highest_flat_frames, steadiness
 
     told = []
     for column in columns:
@@ -144,9 +144,10 @@ def _extras(columns: Sequence[Column], pairs: Sequence[Pair], *, video: bool) ->
                 changes = steadiness(model, feed, evenly(pairs, _STEADY_PICTURES), bar)
             count = min(_STEADY_PICTURES, len(pairs))
             remarks.append(f"Equal frames gave equal maps; changes between frames: {count} pictures.")
-            level, mean = brightest_flat_frame(model)
+            (grey, of_grey), (colour, of_colour) = highest_flat_frames(model)
             remarks.append(
-                f"Of flat grey frames, level {level} of 255 gave the highest mean of the map, {mean:.3f}."
+                f"The highest mean of the map of a flat frame: {of_grey:.3f} among greys, by {grey}, and "
+                f"{of_colour:.3f} among colours, by {colour}."
             )
             with progress_bar(f"video sizes {column.label}") as bar:
                 for number, (width, height) in enumerate(VIDEO_SIZES):

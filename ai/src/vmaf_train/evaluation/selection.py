@@ -82,8 +82,8 @@ class Selection:
             equal = sum(leak.same_bytes for leak in self.leaks)
             left_out = len({leak.test.stem for leak in self.leaks})
             told.append(
-                f"Compared with the pictures of {self.trained_on}: {left_out} that they hold too left out"
-                + (f" ({equal} equal, {len(self.leaks) - equal} nearly)." if self.leaks else ".")
+                f"Compared with the pictures of {self.trained_on}: {left_out} found there and left out"
+                + (f" ({equal} the same, {len(self.leaks) - equal} alike)." if self.leaks else ".")
             )
         return " ".join(told)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,15 @@ from vmaf_train.map_figures import map_change
 from vmaf_train.onnx_session import MapModel
 from vmaf_train.pairs import Pair, decode_image
 
-__all__ = ["PAN_FRAMES", "brightest_flat_frame", "steadiness"]
+__all__ = ["PAN_FRAMES", "highest_flat_frames", "steadiness"]
 
 PAN_FRAMES = 10
 """Frames of a pan by one pixel each."""
 
 _SEED = 42
-_FLAT_LEVELS = range(0, 256, 15)
+_FLAT_GREYS = range(0, 256, 15)
+_FLAT_LEVELS = range(0, 256, 51)
+"""Of each channel of a colour."""
 _FLAT_SIZE = (270, 480)
 
 Pixels = NDArray[np.uint8]
@@ -67,19 +70,26 @@ def steadiness(
     return {f"change under {name}": values for name, values in found.items()}
 
 
-def brightest_flat_frame(model: MapModel) -> tuple[int, float]:
-    """Return the level of grey, 0 to 255, whose flat frame has the highest mean of the map, and that mean.
+def highest_flat_frames(model: MapModel) -> tuple[tuple[str, float], tuple[str, float]]:
+    """Return the colour, ``#rrggbb``, whose flat frame has the highest mean of the map, and that mean.
 
-    A frame that shows nothing should have a mean near 0.
+    First of the greys, then of colours all over the cube. A frame that shows nothing should have a
+    mean near 0.
 
     Raises:
         ContractError: the model fails.
     """
-    means = {
-        level: float(_map(model, np.full((*_FLAT_SIZE, 3), level, np.uint8)).mean()) for level in _FLAT_LEVELS
-    }
-    level = max(means, key=means.__getitem__)
-    return level, means[level]
+    greys = [(level, level, level) for level in _FLAT_GREYS]
+    return _highest(model, greys), _highest(model, list(product(_FLAT_LEVELS, repeat=3)))
+
+
+def _highest(model: MapModel, colours: Sequence[tuple[int, ...]]) -> tuple[str, float]:
+    means = {}
+    for colour in colours:
+        frame = np.broadcast_to(np.array(colour, np.uint8), (*_FLAT_SIZE, 3))
+        means["#" + bytes(colour).hex()] = float(_map(model, frame).mean())
+    highest = max(means, key=means.__getitem__)
+    return highest, means[highest]
 
 
 def _pan(model: MapModel, frame: Pixels) -> list[float]:

@@ -20,7 +20,8 @@ extractor's feature `saliency_mean` is the mean of that map over the frame:
 | 0.7 and above | the subject dominates the frame |
 
 It tells how much of a frame draws the eye, not how good the frame is, and says nothing of where
-that part lies; the map does.
+that part lies; the map does. The ranges are those of a map that is right: a frame without content can
+be read as a subject.
 """
 
 _USAGE = """\
@@ -70,12 +71,12 @@ def saliency_card_text(config: SaliencyConfig) -> CardText:
         limits=(
             "Frames are 8-bit YUV 4:2:0, 4:2:2 or 4:4:4; 10-bit and 4:0:0 are not supported.",
             "Colours are read as BT.709 limited range; other matrices and ranges shift the map.",
-            "Chroma is upsampled by nearest, and the frame is fed at its native size without padding.",
+            "Chroma is upsampled by nearest; an extractor feeds the native size without padding.",
             *_size_limits(config.model),
             "Trained on still photographs with one annotated notion of saliency; captions, logos, screen "
             "content and dark or abstract footage are outside of it.",
-            "A frame without any content, a fade to white for instance, can be read as a subject: what flat "
-            "frames give stands under Results, where it was measured.",
+            "A frame without any content, a fade to a colour for instance, can be read as a subject: what "
+            "flat frames give stands under Results, where it was measured.",
         ),
         tags=("saliency", "saliency-detection", "video-quality", "vmaf"),
         task_type="image-segmentation",
@@ -124,7 +125,8 @@ def _size_limits(model: ModelConfig) -> tuple[str, ...]:
         )
     return (
         "Frame height and width must be multiples of 8, at least 8: at any other size the file stops "
-        "in a Concat node. Pad the frame and crop the map.",
+        "in a Concat node, so that an extractor that feeds the native size cannot use it there (854x480 for "
+        "instance). vmaf-train predict and eval pad by edge pixels and crop the map.",
         "The network sees a window of limited size: on frames much larger than its training crops, "
         "objects larger than the window are read as texture and the map loses quality.",
     )
