@@ -42,6 +42,7 @@ LIGHT = (
         "run_paths",
         "run_record",
         "staging",
+        "strict_json",
         "strict_yaml",
         "summary",
         "check_command",

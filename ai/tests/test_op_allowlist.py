@@ -224,6 +224,15 @@ def test_a_model_of_many_faults_is_reported_in_bounded_space(allowlist: Allowlis
     assert len(check_graph(model, allowlist).violations) == 100
 
 
+def test_a_folder_in_place_of_a_model_is_refused_and_nothing_stays_open(tmp_path: Path) -> None:
+    held = Path("/proc/self/fd")
+    before = len(list(held.iterdir())) if held.is_dir() else 0
+    for _ in range(5):
+        with pytest.raises(ContractError, match="not a regular file"):
+            check_model(tmp_path)
+    assert not held.is_dir() or len(list(held.iterdir())) == before
+
+
 def test_text_of_a_model_cannot_forge_the_report(allowlist: Allowlist) -> None:
     model = parsed("y = Relu (x)")
     model.graph.node[0].name = 'a"\nok model\x1b[31m'

@@ -43,7 +43,6 @@ VALID: list[dict[str, Any]] = [
     {"kind": "filter", "quant_mode": "int8", "int8_sha256": "0" * 64, "smoke": True},
     {"notes": "n" * 512, "description": "d" * 256, "license": "l" * 64},
     {"notes": "é" * 512, "description": '"\\\n'},
-    {"int8_sha256": None},
     {"opset": 1},
     {"opset": 64},
 ]
@@ -79,6 +78,7 @@ INVALID: list[dict[str, Any]] = [
     {"smoke": "true"},
     {"quant_mode": "fp16"},
     {"int8_sha256": "none"},
+    {"int8_sha256": None},
     {"metrics": {"iou": 0.6}},
     {"path": "a"},
 ]
@@ -90,7 +90,9 @@ DOCUMENTS: list[tuple[Any, bool]] = [
         for missing in ROW
     ),
     ({"schema_version": 1, "models": []}, True),
-    ({}, True),
+    ({}, False),
+    ({"schema_version": 1}, False),
+    ({"models": []}, False),
     ({"schema_version": 2}, False),
     ({"schema_version": True}, False),
     ({"schema_version": "1"}, False),

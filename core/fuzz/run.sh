@@ -30,6 +30,10 @@ if [ ! -f "$build/build.ninja" ]; then
 fi
 meson compile -C "$build"
 
+# Undefined behaviour ends a target as a memory fault does; without this it is only printed.
+UBSAN_OPTIONS=halt_on_error=1:abort_on_error=1:print_stacktrace=1
+export UBSAN_OPTIONS
+
 for name in scan sidecar yuv; do
     mkdir -p "$build/found-$name"
     dictionary=

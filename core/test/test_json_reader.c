@@ -6,31 +6,31 @@
 
 static JsonReader open_text(const char *text)
 {
-    return json_open((const uint8_t *) text, strlen(text));
+    return vmaf_dnn_json_open((const uint8_t *) text, strlen(text));
 }
 
 /* What reading the text as one value of any type says. */
 static int skip_all(const char *text)
 {
     JsonReader reader = open_text(text);
-    json_skip(&reader);
-    return json_close(&reader);
+    vmaf_dnn_json_skip(&reader);
+    return vmaf_dnn_json_close(&reader);
 }
 
 static bool string_is(const char *text, const char *expected)
 {
     char out[16];
     JsonReader reader = open_text(text);
-    json_string(&reader, out, sizeof(out));
-    return json_close(&reader) == 0 && strcmp(out, expected) == 0;
+    vmaf_dnn_json_string(&reader, out, sizeof(out));
+    return vmaf_dnn_json_close(&reader) == 0 && strcmp(out, expected) == 0;
 }
 
 static int string_error(const char *text)
 {
     char out[16];
     JsonReader reader = open_text(text);
-    json_string(&reader, out, sizeof(out));
-    return json_close(&reader);
+    vmaf_dnn_json_string(&reader, out, sizeof(out));
+    return vmaf_dnn_json_close(&reader);
 }
 
 static void test_grammar(void)
@@ -49,9 +49,9 @@ static void test_grammar(void)
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         CHECK(skip_all(bad[i]) == -EBADMSG);
-    JsonReader nul = json_open((const uint8_t *) "1\0", 2);
-    json_skip(&nul);
-    CHECK(json_close(&nul) == -EBADMSG);
+    JsonReader nul = vmaf_dnn_json_open((const uint8_t *) "1\0", 2);
+    vmaf_dnn_json_skip(&nul);
+    CHECK(vmaf_dnn_json_close(&nul) == -EBADMSG);
 }
 
 static void test_depth(void)
@@ -92,8 +92,8 @@ static void test_strings(void)
 static void integer_is(const char *text, int64_t value, int error)
 {
     JsonReader reader = open_text(text);
-    const int64_t read = json_integer(&reader);
-    CHECK(json_close(&reader) == error);
+    const int64_t read = vmaf_dnn_json_integer(&reader);
+    CHECK(vmaf_dnn_json_close(&reader) == error);
     CHECK(error != 0 || read == value);
 }
 
@@ -107,24 +107,26 @@ static void test_scalars(void)
     integer_is("1e3", 0, -EINVAL);
     integer_is("\"17\"", 0, -EINVAL);
     JsonReader reader = open_text("true");
-    CHECK(json_boolean(&reader) && json_close(&reader) == 0);
+    CHECK(vmaf_dnn_json_boolean(&reader) && vmaf_dnn_json_close(&reader) == 0);
     reader = open_text("0");
-    CHECK(!json_boolean(&reader) && json_close(&reader) == -EINVAL);
+    CHECK(!vmaf_dnn_json_boolean(&reader) && vmaf_dnn_json_close(&reader) == -EINVAL);
 }
 
 static void test_members(void)
 {
     JsonReader reader = open_text("{\"a\":[1,2],\"too long a key\":{},\"b\":3}");
     char key[8];
-    CHECK(json_enter(&reader, '{'));
-    CHECK(json_next_key(&reader, key, sizeof(key)) && strcmp(key, "a") == 0);
-    CHECK(json_enter(&reader, '[') && json_next_element(&reader) && json_integer(&reader) == 1);
-    CHECK(json_next_element(&reader) && json_integer(&reader) == 2 && !json_next_element(&reader));
-    CHECK(json_next_key(&reader, key, sizeof(key)) && strcmp(key, "") == 0);
-    json_skip(&reader);
-    CHECK(json_next_key(&reader, key, sizeof(key)) && strcmp(key, "b") == 0);
-    CHECK(json_integer(&reader) == 3 && !json_next_key(&reader, key, sizeof(key)));
-    CHECK(json_close(&reader) == 0);
+    CHECK(vmaf_dnn_json_enter(&reader, '{'));
+    CHECK(vmaf_dnn_json_next_key(&reader, key, sizeof(key)) && strcmp(key, "a") == 0);
+    CHECK(vmaf_dnn_json_enter(&reader, '[') && vmaf_dnn_json_next_element(&reader));
+    CHECK(vmaf_dnn_json_integer(&reader) == 1);
+    CHECK(vmaf_dnn_json_next_element(&reader) && vmaf_dnn_json_integer(&reader) == 2);
+    CHECK(!vmaf_dnn_json_next_element(&reader));
+    CHECK(vmaf_dnn_json_next_key(&reader, key, sizeof(key)) && strcmp(key, "") == 0);
+    vmaf_dnn_json_skip(&reader);
+    CHECK(vmaf_dnn_json_next_key(&reader, key, sizeof(key)) && strcmp(key, "b") == 0);
+    CHECK(vmaf_dnn_json_integer(&reader) == 3 && !vmaf_dnn_json_next_key(&reader, key, sizeof(key)));
+    CHECK(vmaf_dnn_json_close(&reader) == 0);
 }
 
 int main(void)

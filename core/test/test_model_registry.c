@@ -108,7 +108,12 @@ static void test_registry(void)
     CHECK(find("{\"schema_version\":2,\"models\":[" ROW("a", "a.onnx", ABC) "}]}", "a") == -EINVAL);
     CHECK(find("{\"schema_version\":1,\"models\":[],\"x\":1}", "a") == -EINVAL);
     CHECK(find(REGISTRY(ROW("a", "a.onnx", ABC) "}," ROW("a", "b.onnx", ABC) "}"), "a") == -EEXIST);
+    CHECK(find(REGISTRY(ROW("a", "a.onnx", ABC) "}," ROW("b", "b.onnx", ABC) "},"
+                        ROW("a", "a.onnx", ABC) "}"), "b") == -EEXIST);
     CHECK(find(REGISTRY(ROW("a", "a.onnx", ABC) ",\"smoke\":true}"), "a") == -EEXIST);
+    CHECK(find("{\"schema_version\":,\"models\":[]}", "a") == -EBADMSG);
+    CHECK(find(REGISTRY(ROW("a", "a.onnx", ABC) "},"), "a") == -EBADMSG);
+    CHECK(find(REGISTRY("{\"id\":7}"), "a") == -EINVAL);
     CHECK(find(REGISTRY(ROW("a", "a.onnx", ABC) ",\"metrics\":{}}"), "a") == -EINVAL);
     CHECK(find(REGISTRY("{\"id\":\"a\"}"), "a") == -ENOENT);
     CHECK(find(REGISTRY(ROW("A", "a.onnx", ABC) "}"), "A") == -EINVAL);

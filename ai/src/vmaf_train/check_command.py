@@ -52,11 +52,12 @@ def check(
     if as_json:
         rows = [
             {
-                "reason": violation.reason.name,
+                "reason": violation.reason.value,
                 "domain": violation.domain,
                 "op": violation.op,
                 "node": violation.node,
                 "detail": violation.detail,
+                "offset": violation.offset,
             }
             for violation in report.violations
         ]

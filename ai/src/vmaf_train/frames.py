@@ -86,10 +86,7 @@ def plane_shapes(width: int, height: int, chroma: Chroma) -> tuple[tuple[int, in
         raise _contract(
             f"chroma format {chroma!r}", "4:2:0, 4:2:2 or 4:4:4", "another one", "convert the video first"
         )
-    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-        raise _contract(
-            "frame", f"sides from 1 to {MAX_SIDE}", f"{width}x{height}", "scale or crop the video first"
-        )
+    _require_sides(width, height)
     down, across = _steps(chroma)
     return (height, width), (-(-height // down), -(-width // across))
 
@@ -111,6 +108,13 @@ def split_planes(data: bytes, width: int, height: int, chroma: Chroma) -> Planes
         )
     y, cb, cr = np.split(np.frombuffer(data, np.uint8), [sizes[0], sizes[0] + sizes[1]])
     return Planes(y.reshape(luma), cb.reshape(coarse), cr.reshape(coarse))
+
+
+def _require_sides(width: int, height: int) -> None:
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
+        raise _contract(
+            "frame", f"sides from 1 to {MAX_SIDE}", f"{width}x{height}", "scale or crop the video first"
+        )
 
 
 def _check(planes: Planes, chroma: Chroma) -> None:
@@ -244,9 +248,11 @@ def map_mean(values: npt.NDArray[np.floating], width: int, height: int) -> float
     The sum is taken in double, row by row from the top left, and divided once.
 
     Raises:
-        ContractError: the shape is not exactly that, so that a smaller map is never averaged; the
-            dtype is not float32; or a value is not finite or beyond 0 to 1 by more than rounding.
+        ContractError: a side is not 1 to 16384; the shape is not exactly that, so that a smaller map
+            is never averaged; the dtype is not float32; or a value is not finite or beyond 0 to 1 by
+            more than rounding.
     """
+    _require_sides(width, height)
     thing = f"the map of a {width}x{height} frame"
     if values.dtype != np.float32 or values.shape != (1, 1, height, width) or values.size == 0:
         raise _contract(

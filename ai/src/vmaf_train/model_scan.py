@@ -47,6 +47,9 @@ def scan_bytes(data: bytes, allowlist: Allowlist) -> Scan:
     try:
         if len(data) > MAX_MODEL_BYTES:
             scan.stop(Reason.FILE_TOO_LARGE, 0)
+        # How ONNX Runtime tells a file of its own format, whatever else the bytes may be.
+        if len(data) > 8 and data[4:8] == b"ORTM":
+            scan.stop(Reason.ORT_FORMAT, 0)
         _model(scan)
     except StopScan:
         pass
@@ -141,12 +144,17 @@ def _tensor(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
 
 def _node(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:
     # Two passes: the fields may stand in any order, and the attributes are judged by the op.
-    around, node, rest = scan.node, NodeText(), outer[3]
+    around, rest = scan.node, outer[3]
+    node = NodeText(in_loop=around.in_loop or around.op == b"Loop")
     scan.node = node
     scan.nodes += 1
     for number, _, first, last in scan.fields(Message.NODE, outer[2], outer[3]):
-        if number == 1 and node.first_input is None:
-            node.first_input = scan.text(first, last)
+        if number == 1:
+            if node.inputs == 0:
+                node.first_input = scan.text(first, last)
+            elif node.inputs == 2:
+                node.third_input = scan.text(first, last)
+            node.inputs += 1
         elif number == 3:
             node.name = scan.text(first, last)
         elif number == 4:
@@ -176,8 +184,10 @@ def _judge_node(scan: Scan, start: int, frame: Frame) -> None:
         scan.loops += 1
         if scan.loops > MAX_LOOPS:
             scan.stop(Reason.TOO_MANY_LOOPS, start)
-        if not trip_count_ok(scan, node.first_input or b"", frame):
+        if node.in_loop or not trip_count_ok(scan, node.first_input, frame):
             scan.report(Reason.LOOP_TRIP_COUNT, start)
+    elif node.op == b"Dropout" and node.third_input:  # training mode
+        scan.report(Reason.ATTRIBUTE_POLICY, start, shown(node.third_input, LONG_TEXT))
 
 
 def _attribute(scan: Scan, outer: FieldRead, level: int, frame: Frame) -> None:

@@ -101,10 +101,13 @@ def read_model(path: Path) -> bytes:
     try:
         # Without O_NONBLOCK, opening a named pipe waits for a writer.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as stream:
+        try:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise OSError("not a regular file")
-            data = stream.read(MAX_MODEL_BYTES + 1)
+            with os.fdopen(handle, "rb", closefd=False) as stream:
+                data = stream.read(MAX_MODEL_BYTES + 1)
+        finally:
+            os.close(handle)
     except OSError as error:
         raise ContractError(
             str(path),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from vmaf_train.config import MODEL_ID_PATTERN
 from vmaf_train.config_faults import faults_text
 from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import dump_json, sha256_bytes
 from vmaf_train.run_record import ModelKind, RunRecord, Sha256
+from vmaf_train.strict_json import require_strict_json
 
 __all__ = [
     "MAX_SIDECAR_BYTES",
@@ -59,6 +60,13 @@ ModelId = Annotated[
 QuantMode = Literal["fp32", "int8"]
 
 
+def _left_out_or_given(schema: JsonDict) -> None:
+    """Take null out of a field's JSON schema: in the file the key stands with a value or not at all."""
+    given, _ = cast("list[JsonDict]", schema.pop("anyOf"))
+    del schema["default"]
+    schema.update(given)
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -86,12 +94,14 @@ class ModelEntry(_Part):
     """True for a model that proves the machinery and is not for use."""
     quant_mode: QuantMode = "fp32"
     """int8 where a quantised file ships beside the float one."""
-    int8_sha256: Sha256 | None = None
+    int8_sha256: Sha256 | None = Field(default=None, json_schema_extra=_left_out_or_given)
     """SHA-256 of the quantised file ``<id>.int8.onnx``, where one ships."""
 
 
 class Registry(_Part):
     """All models of a folder, by id."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["schema_version", "models"]})
 
     schema_version: int = Field(default=1, ge=1, le=1)
     """Version of this file's form."""
@@ -156,43 +166,27 @@ def tensor_name_fault(name: str) -> str | None:
     return f"{name!r}, not 1 to {_MAX_NAME_BYTES} bytes that are no key of the sidecar"
 
 
-def _require_strict_json(text: str) -> None:
-    """Raise ValueError unless every JSON reader reads ``text`` alike."""
-
-    def refuse(constant: str) -> Any:
-        raise ValueError(f"{constant} is no JSON number")
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for key, value in pairs:
-            if key in values:
-                raise ValueError(f"key {key!r} stands twice")
-            values[key] = value
-        return values
-
-    # A line feed inside a text is escaped, so this can only be a rewritten line end.
-    if "\r" in text:
-        raise ValueError("CRLF line ends, so something rewrote this file, and perhaps the models beside it")
-    json.loads(text, parse_constant=refuse, object_pairs_hook=once)
-
-
 def _load(path: Path, form: type[_PartT]) -> _PartT:
     try:
         data = path.read_bytes()
         if len(data) > MAX_SIDECAR_BYTES:
             raise ValueError(f"{len(data)} bytes, more than {MAX_SIDECAR_BYTES}")
-        _require_strict_json(data.decode("utf-8"))
+        require_strict_json(data.decode("utf-8"))
         return form.model_validate_json(data)
     except (OSError, ValueError, RecursionError) as error:
         found = str(getattr(error, "strerror", None) or error)
         if isinstance(error, ValidationError):
             found = faults_text(error)
-        raise PublishError(
-            str(path),
-            expected="a valid file of its schema",
-            found=found,
-            next_step="restore it from version control; it was not touched",
-        ) from error
+        raise _damaged(path, found) from error
+
+
+def _damaged(path: Path, found: str) -> PublishError:
+    return PublishError(
+        str(path),
+        expected="a valid file of its schema",
+        found=found,
+        next_step="restore it from version control; it was not touched",
+    )
 
 
 def load_registry(model_dir: Path) -> Registry:
@@ -204,7 +198,18 @@ def load_registry(model_dir: Path) -> Registry:
     path = model_dir / REGISTRY_NAME
     if not path.exists():
         return Registry()
-    return _load(path, Registry)
+    registry = _load(path, Registry)
+    # What may be left out when a row is made may not be in the file: the C reader takes neither.
+    missing = {"schema_version", "models"} - registry.model_fields_set
+    faults = [f"{key} is missing" for key in sorted(missing)]
+    faults += [
+        f"int8_sha256 of {row.id} is null"
+        for row in registry.models
+        if row.int8_sha256 is None and "int8_sha256" in row.model_fields_set
+    ]
+    if faults:
+        raise _damaged(path, "; ".join(faults))
+    return registry
 
 
 def load_sidecar(model_dir: Path, model_id: str) -> Sidecar:

@@ -18,6 +18,7 @@ class Reason(StrEnum):
     FILE_TOO_LARGE = "file_too_large"
     TOO_MANY_FIELDS = "too_many_fields"
     TOO_DEEP = "too_deep"
+    ORT_FORMAT = "ort_format"
     TRUNCATED = "truncated"
     BAD_VARINT = "bad_varint"
     BAD_TAG = "bad_tag"
@@ -45,6 +46,7 @@ NEXT_STEPS: Mapping[Reason, str] = {
     Reason.FILE_TOO_LARGE: "make the model smaller",
     Reason.TOO_MANY_FIELDS: "make the graph smaller",
     Reason.TOO_DEEP: "nest fewer subgraphs",
+    Reason.ORT_FORMAT: "save the model in the ONNX format",
     Reason.MISSING_GRAPH: "give an ONNX model",
     Reason.BAD_OPSET: "import the default domain once",
     Reason.FUNCTIONS: "inline the functions before saving",
@@ -57,7 +59,7 @@ NEXT_STEPS: Mapping[Reason, str] = {
     Reason.ATTRIBUTE_POLICY: "use an attribute value of the policy in core/src/dnn/op_allowlist.c",
     Reason.EXTERNAL_DATA: "save all tensors inside the one file",
     Reason.TOO_MANY_LOOPS: "use fewer Loop nodes",
-    Reason.LOOP_TRIP_COUNT: "make the trip count a constant within the limit",
+    Reason.LOOP_TRIP_COUNT: "make the trip count a constant within the limit, outside of other Loops",
     Reason.EMBEDDED_NUL: "remove the NUL byte from the name",
 }
 """What to do about a reason; the reasons left out mean a damaged file."""

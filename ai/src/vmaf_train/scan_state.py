@@ -116,7 +116,11 @@ class NodeText:
     op: bytes = b""
     domain: bytes = b""
     name: bytes = b""
-    first_input: bytes | None = None
+    inputs: int = 0
+    first_input: bytes = b""
+    third_input: bytes = b""
+    in_loop: bool = False
+    """Whether it stands in a Loop's body, however deep."""
 
 
 @dataclass(frozen=True)

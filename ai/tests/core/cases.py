@@ -117,6 +117,28 @@ def _trips(producer: str, extra: str = "") -> onnx.ModelProto:
     )
 
 
+def _nested_loops(*, through_if: bool) -> onnx.ModelProto:
+    """Return a model whose Loop has a Loop in its body, at once or in a branch there."""
+    inner = (
+        "<body = c (int64 j, bool e, float[N] u) => (bool f, float[N] v) { f = Identity (e) v = Relu (u) }>"
+    )
+    line = f"t = Loop (trips, , s) {inner}"
+    if through_if:
+        line = f"t = If (c) <then_branch = g () => (float[N] w) {{ {line.replace('t =', 'w =', 1)} }}>"
+    model = parsed(
+        "{ y = Loop (trips, , x) <body = b (int64 i, bool c, float[N] s) => (bool d, float[N] t)"
+        f" {{ d = Identity (c) {line} }}> }}"
+    )
+    model.graph.initializer.append(helper.make_tensor("trips", onnx.TensorProto.INT64, [], [2]))
+    return model
+
+
+def _ort_format() -> bytes:
+    """Return a good model whose first field makes ONNX Runtime take it for a file of its own format."""
+    good: bytes = parsed("{ y = Relu (x) }").SerializeToString()
+    return b"\x12\x06\x01\x01ORTM" + good
+
+
 def _trips_input() -> onnx.ModelProto:
     """Return a model whose trip count is an initializer that the caller may replace."""
     model = loops(1, 4)
@@ -243,6 +265,14 @@ def _protos() -> dict[str, tuple[onnx.ModelProto, str]]:
         "Loop of negative trips": (loops(1, -1), "loop_trip_count"),
         "Loop of no trips": (loops(1, 0), "ok"),
         "Loop over an initializer that is an input": (_trips_input(), "loop_trip_count"),
+        "Loop in a Loop": (_nested_loops(through_if=False), "loop_trip_count"),
+        "Loop in a branch in a Loop": (_nested_loops(through_if=True), "loop_trip_count"),
+        "Dropout": (parsed("{ r = Constant <value_float = 0.5> () y = Dropout (x, r) }"), "ok"),
+        "Dropout of an empty third input": (parsed("{ y = Dropout (x, , ) }"), "ok"),
+        "Dropout in training": (
+            parsed("{ t = Constant <value_int = 1> () y = Dropout (x, , t) }"),
+            "attribute_policy",
+        ),
         "Loop over a Constant": (_trips("trips = Constant <value_int = 1024> ()"), "ok"),
         "Loop over a Constant too large": (
             _trips("trips = Constant <value_int = 1025> ()"),
@@ -274,6 +304,7 @@ def all_cases() -> dict[str, Case]:
     return {
         **{name: Case(model.SerializeToString(), "ok") for name, model in real_models().items()},
         **{name: Case(model.SerializeToString(), reason) for name, (model, reason) in _protos().items()},
+        "ONNX Runtime's own format": Case(_ort_format(), "ort_format"),
         **wire_cases(),
         **_holes(),
     }

@@ -62,15 +62,18 @@ def _attribute_faults(
             yield "policy"
 
 
-def _trip_counts(graph: onnx.GraphProto, outer: list[onnx.GraphProto]) -> Iterator[int | None]:
-    """Yield each Loop's trip count, None where it is no constant."""
+def _trip_counts(
+    graph: onnx.GraphProto, outer: list[onnx.GraphProto], *, looped: bool = False
+) -> Iterator[int | None]:
+    """Yield each Loop's trip count, None where it is no constant or the Loop is in another one."""
     scopes = [*outer, graph]
     for node in graph.node:
-        if node.op_type == "Loop" and node.domain in _DEFAULT:
-            yield _constant(node.input[0] if node.input else "", scopes)
+        loop = node.op_type == "Loop" and node.domain in _DEFAULT
+        if loop:
+            yield None if looped else _constant(node.input[0] if node.input else "", scopes)
         for attribute in node.attribute:
             for inner in [attribute.g] if attribute.HasField("g") else list(attribute.graphs):
-                yield from _trip_counts(inner, scopes)
+                yield from _trip_counts(inner, scopes, looped=looped or loop)
 
 
 def _constant(name: str, scopes: list[onnx.GraphProto]) -> int | None:
@@ -109,6 +112,8 @@ def faults(model: onnx.ModelProto, allowlist: Allowlist) -> set[str]:
         if isinstance(message, onnx.NodeProto):
             if message.domain not in _DEFAULT or message.op_type not in allowlist.ops:
                 found.add("op")
+            if message.op_type == "Dropout" and any(message.input[2:3]):
+                found.add("policy")
             for attribute in message.attribute:
                 found.update(_attribute_faults(attribute, message, allowlist))
         if isinstance(message, onnx.TensorProto) and (message.external_data or message.data_location):

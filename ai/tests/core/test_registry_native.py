@@ -14,6 +14,8 @@ import pytest
 
 from core.mutations import mutated_bytes
 from core.native import CModelRow, CSidecar, Native
+from vmaf_train.errors import PublishError
+from vmaf_train.registry import load_registry
 
 SIDECAR: dict[str, Any] = {
     "kind": "nr",
@@ -160,6 +162,66 @@ def test_a_row_without_a_required_key_is_refused(key: str, native: Native) -> No
 def test_a_row_may_leave_out_what_has_a_default(key: str, native: Native) -> None:
     rest = {name: value for name, value in ROW.items() if name != key}
     assert find_row(native, registry(rest), ROW["id"]) == 0
+
+
+TWIN = {**ROW, "id": "a"}
+NUL = json.dumps({"schema_version": 1, "models": [{**ROW, "notes": "a\0"}]}).encode()
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (json.dumps({"schema_version": 1, "models": [ROW]}).encode(), 0),
+        (
+            json.dumps(
+                {"schema_version": 1, "models": [{**ROW, "id": "a"}, {**ROW, "id": "a"}, ROW]}
+            ).encode(),
+            errno.EEXIST,
+        ),
+        (json.dumps({"schema_version": 1, "models": [{**ROW, "int8_sha256": None}]}).encode(), errno.EINVAL),
+        (json.dumps({"models": [ROW]}).encode(), errno.ENOENT),
+        (json.dumps({"schema_version": 1}).encode(), errno.ENOENT),
+        (NUL, errno.EBADMSG),
+        (NUL.replace(b"\\u0000", b"\\\\u0000"), 0),
+        (b'{"schema_version":,"models":[]}', errno.EBADMSG),
+    ],
+)
+def test_both_readers_take_the_same_registries(
+    data: bytes, error: int, native: Native, tmp_path: Path
+) -> None:
+    assert find_row(native, data, ROW["id"]) == -error
+    (tmp_path / "registry.json").write_bytes(data)
+    if error:
+        with pytest.raises(PublishError):
+            load_registry(tmp_path)
+    else:
+        assert load_registry(tmp_path).entry(ROW["id"]) is not None
+
+
+@pytest.mark.parametrize("count", [2, 16, 17, 500])
+def test_an_id_stands_once_however_many_rows_there_are(count: int, native: Native) -> None:
+    rows = [{**ROW, "id": f"m{number}"} for number in range(count)]
+    assert find_row(native, registry(*rows), "m1") == 0
+    assert find_row(native, registry(*rows, rows[0]), "m1") == -errno.EEXIST
+
+
+def test_bytes_are_held_against_a_digest_before_they_are_used(native: Native) -> None:
+    def check(data: bytes | None, size: int, digest: bytes | None) -> int:
+        error: int = native.lib.vmaf_dnn_digest_check_bytes(data, ctypes.c_size_t(size), digest)
+        return error
+
+    digest = hashlib.sha256(b"model").hexdigest().encode()
+    assert check(b"model", 5, digest) == 0
+    assert check(b"models", 6, digest) == -errno.EPERM
+    assert check(b"model", (50 << 20) + 1, digest) == -errno.EFBIG
+    assert check(None, 5, digest) == check(b"model", 5, None) == -errno.EINVAL
+
+
+def test_a_file_beyond_the_limit_is_not_hashed_to_its_end(native: Native, tmp_path: Path) -> None:
+    path = tmp_path / "sparse.onnx"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    assert native.lib.vmaf_dnn_digest_check(str(path).encode(), b"0" * 64) == -errno.EFBIG
 
 
 def verify(native: Native, folder: Path) -> int:

@@ -88,10 +88,10 @@ static bool read_short(OnnxScan *scan, PbSpan payload, Attribute *attribute)
 
 static bool type_ok(const Attribute *attribute)
 {
-    const unsigned field = onnx_attribute_field(attribute->type);
+    const unsigned field = vmaf_dnn_onnx_attribute_field(attribute->type);
     const uint32_t bit = UINT32_C(1) << field;
     return field != 0 && (attribute->values & ~bit) == 0 &&
-           (attribute->values != 0 || !onnx_attribute_single(attribute->type));
+           (attribute->values != 0 || !vmaf_dnn_onnx_attribute_single(attribute->type));
 }
 
 static bool permitted(const OnnxScan *scan, const Attribute *attribute)
@@ -113,7 +113,7 @@ static bool permitted(const OnnxScan *scan, const Attribute *attribute)
                                  attribute->name.size, &value);
 }
 
-const uint8_t *onnx_judge_attribute(OnnxScan *scan, PbSpan payload)
+const uint8_t *vmaf_dnn_onnx_judge_attribute(OnnxScan *scan, PbSpan payload)
 {
     Attribute attribute;
     const bool sound = read_short(scan, payload, &attribute);
@@ -122,10 +122,10 @@ const uint8_t *onnx_judge_attribute(OnnxScan *scan, PbSpan payload)
     if (onnx_refused(scan))
         return NULL;
     if (attribute.reference)
-        onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_REFERENCE, payload.ptr, attribute.name);
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_REFERENCE, payload.ptr, attribute.name);
     else if (!sound && !type_ok(&attribute))
-        onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_TYPE, payload.ptr, attribute.name);
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_TYPE, payload.ptr, attribute.name);
     else if (!permitted(scan, &attribute))
-        onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_POLICY, payload.ptr, attribute.name);
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_POLICY, payload.ptr, attribute.name);
     return attribute.first_inner;
 }

@@ -13,6 +13,6 @@
  * it, and refuses the scan if it is against the rules. Returns the tag of the
  * first field with a message in it, or NULL.
  */
-const uint8_t *onnx_judge_attribute(OnnxScan *scan, PbSpan payload);
+const uint8_t *vmaf_dnn_onnx_judge_attribute(OnnxScan *scan, PbSpan payload);
 
 #endif

@@ -42,7 +42,7 @@ static void expect(JsonReader *reader, char byte)
         reader->ptr++;
 }
 
-JsonReader json_open(const uint8_t *data, size_t size)
+JsonReader vmaf_dnn_json_open(const uint8_t *data, size_t size)
 {
     assert(data);
     const JsonReader reader = {data, data + size, 0, 0, false};
@@ -173,11 +173,18 @@ static void read_text(JsonReader *reader, Text *text)
     }
 }
 
-bool json_enter(JsonReader *reader, char bracket)
+/* What is wrong with a value of another type than asked for, by its first byte: perhaps it is none. */
+static int unexpected(uint8_t byte)
+{
+    return byte != 0 && strchr("{[\"tfn-0123456789", byte) ? -EINVAL : -EBADMSG;
+}
+
+bool vmaf_dnn_json_enter(JsonReader *reader, char bracket)
 {
     assert(bracket == '{' || bracket == '[');
-    if (peek(reader) != (uint8_t) bracket) {
-        fail(reader, -EINVAL);
+    const uint8_t byte = peek(reader);
+    if (byte != (uint8_t) bracket) {
+        fail(reader, unexpected(byte));
         return false;
     }
     if (reader->depth >= JSON_MAX_DEPTH) {
@@ -209,7 +216,7 @@ static bool next_member(JsonReader *reader, char closing)
     return !reader->error;
 }
 
-bool json_next_key(JsonReader *reader, char *key, size_t capacity)
+bool vmaf_dnn_json_next_key(JsonReader *reader, char *key, size_t capacity)
 {
     assert(key && capacity > 0);
     key[0] = '\0';
@@ -225,17 +232,18 @@ bool json_next_key(JsonReader *reader, char *key, size_t capacity)
     return !reader->error;
 }
 
-bool json_next_element(JsonReader *reader)
+bool vmaf_dnn_json_next_element(JsonReader *reader)
 {
     return next_member(reader, ']');
 }
 
-void json_string(JsonReader *reader, char *out, size_t capacity)
+void vmaf_dnn_json_string(JsonReader *reader, char *out, size_t capacity)
 {
     assert(out && capacity > 0);
     out[0] = '\0';
-    if (peek(reader) != '"') {
-        fail(reader, -EINVAL);
+    const uint8_t byte = peek(reader);
+    if (byte != '"') {
+        fail(reader, unexpected(byte));
         return;
     }
     Text text = {out, capacity, 0};
@@ -287,10 +295,11 @@ static bool starts_number(uint8_t byte)
     return byte == '-' || (byte >= '0' && byte <= '9');
 }
 
-int64_t json_integer(JsonReader *reader)
+int64_t vmaf_dnn_json_integer(JsonReader *reader)
 {
-    if (!starts_number(peek(reader))) {
-        fail(reader, -EINVAL);
+    const uint8_t byte = peek(reader);
+    if (!starts_number(byte)) {
+        fail(reader, unexpected(byte));
         return 0;
     }
     const uint8_t *const start = reader->ptr;
@@ -323,27 +332,28 @@ static bool word(JsonReader *reader, const char *text)
     return true;
 }
 
-bool json_boolean(JsonReader *reader)
+bool vmaf_dnn_json_boolean(JsonReader *reader)
 {
     const uint8_t byte = peek(reader);
     if (byte == 't' && word(reader, "true"))
         return true;
     if (byte == 'f' && word(reader, "false"))
         return false;
-    fail(reader, byte == 't' || byte == 'f' ? -EBADMSG : -EINVAL);
+    fail(reader, byte == 't' || byte == 'f' ? -EBADMSG : unexpected(byte));
     return false;
 }
 
 /* The depth of objects and arrays bounds the recursion. */
-void json_skip(JsonReader *reader)
+void vmaf_dnn_json_skip(JsonReader *reader)
 {
     const uint8_t byte = peek(reader);
     Text dropped = {NULL, 0, 0};
     if (byte == '{' || byte == '[') {
-        (void) json_enter(reader, (char) byte);
+        (void) vmaf_dnn_json_enter(reader, (char) byte);
         char key[1];
-        while (byte == '{' ? json_next_key(reader, key, sizeof(key)) : json_next_element(reader))
-            json_skip(reader);
+        while (byte == '{' ? vmaf_dnn_json_next_key(reader, key, sizeof(key))
+                           : vmaf_dnn_json_next_element(reader))
+            vmaf_dnn_json_skip(reader);
     } else if (byte == '"') {
         read_text(reader, &dropped);
     } else if (starts_number(byte)) {
@@ -354,7 +364,7 @@ void json_skip(JsonReader *reader)
     }
 }
 
-int json_close(JsonReader *reader)
+int vmaf_dnn_json_close(JsonReader *reader)
 {
     if (!reader->error && (peek(reader) != 0 || reader->ptr != reader->end || reader->depth != 0))
         fail(reader, -EBADMSG);

@@ -6,8 +6,8 @@
  * nesting beyond JSON_MAX_DEPTH, and anything behind the document.
  *
  * Reading an object:
- *     bool more = json_enter(&reader, '{');
- *     while (more && json_next_key(&reader, key, sizeof(key))) { read or skip the value }
+ *     bool more = vmaf_dnn_json_enter(&reader, '{');
+ *     while (more && vmaf_dnn_json_next_key(&reader, key, sizeof(key))) { read or skip the value }
  */
 
 #ifndef VMAF_DNN_JSON_READER_H
@@ -28,34 +28,34 @@ typedef struct JsonReader {
 } JsonReader;
 
 /* Starts at the front of the size bytes at data, which must not be NULL. */
-JsonReader json_open(const uint8_t *data, size_t size);
+JsonReader vmaf_dnn_json_open(const uint8_t *data, size_t size);
 
 /* Enters an object ('{') or an array ('['). -EINVAL if the value is something else. */
-bool json_enter(JsonReader *reader, char bracket);
+bool vmaf_dnn_json_enter(JsonReader *reader, char bracket);
 
 /*
  * Reads the next key of the object, decoded and terminated, and its colon.
  * Returns false at the end of the object, which it leaves, or on an error. A
  * key that does not fit is read as the empty text.
  */
-bool json_next_key(JsonReader *reader, char *key, size_t capacity);
+bool vmaf_dnn_json_next_key(JsonReader *reader, char *key, size_t capacity);
 
 /* Moves to the next element of the array. Returns false at its end, which it leaves, or on an error. */
-bool json_next_element(JsonReader *reader);
+bool vmaf_dnn_json_next_element(JsonReader *reader);
 
 /* Reads a string, decoded and terminated. -EINVAL if it does not fit or is no string. */
-void json_string(JsonReader *reader, char *text, size_t capacity);
+void vmaf_dnn_json_string(JsonReader *reader, char *text, size_t capacity);
 
 /* Reads an integer without fraction or exponent. -EINVAL if it is none or beyond 64 bits. */
-int64_t json_integer(JsonReader *reader);
+int64_t vmaf_dnn_json_integer(JsonReader *reader);
 
 /* Reads true or false. -EINVAL if it is neither. */
-bool json_boolean(JsonReader *reader);
+bool vmaf_dnn_json_boolean(JsonReader *reader);
 
 /* Reads any value and drops it. */
-void json_skip(JsonReader *reader);
+void vmaf_dnn_json_skip(JsonReader *reader);
 
 /* Checks that nothing follows. Returns the error: 0 if the whole document was read well. */
-int json_close(JsonReader *reader);
+int vmaf_dnn_json_close(JsonReader *reader);
 
 #endif

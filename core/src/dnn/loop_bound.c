@@ -15,7 +15,7 @@ static void count_names(OnnxScan *scan, OnnxMessage message, PbSpan payload, uin
 {
     OnnxFields fields = onnx_open(message, payload);
     while (onnx_next(scan, &fields)) {
-        if (fields.number != number || !onnx_equal(fields.span, name))
+        if (fields.number != number || !vmaf_dnn_onnx_equal(fields.span, name))
             continue;
         found->count++;
         found->message = what;
@@ -175,7 +175,7 @@ static bool constant_node_ok(OnnxScan *scan, PbSpan payload)
            attributes == 1 && constant_attribute_ok(scan, attribute);
 }
 
-bool onnx_trip_count_ok(OnnxScan *scan, PbSpan name, const OnnxFrame *frame)
+bool vmaf_dnn_onnx_trip_count_ok(OnnxScan *scan, PbSpan name, const OnnxFrame *frame)
 {
     for (; name.size > 0 && frame; frame = frame->outer) {
         const Definition found = find_definition(scan, name, frame->graph);

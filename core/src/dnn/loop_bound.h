@@ -18,6 +18,6 @@
  * input can be set by the caller. If a graph that is searched is damaged, the
  * scan is refused for that and the result is false.
  */
-bool onnx_trip_count_ok(OnnxScan *scan, PbSpan name, const OnnxFrame *frame);
+bool vmaf_dnn_onnx_trip_count_ok(OnnxScan *scan, PbSpan name, const OnnxFrame *frame);
 
 #endif

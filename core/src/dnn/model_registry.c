@@ -8,6 +8,7 @@
 
 #include "file_bytes.h"
 #include "json_reader.h"
+#include "onnx_scan.h"
 #include "sha256.h"
 
 /* The place of key in a table of count names, or count. */
@@ -50,25 +51,25 @@ static void read_sidecar_value(JsonReader *reader, size_t key, VmafDnnSidecar *s
 {
     switch (key) {
     case SIDE_KIND:
-        json_string(reader, sidecar->kind, sizeof(sidecar->kind));
+        vmaf_dnn_json_string(reader, sidecar->kind, sizeof(sidecar->kind));
         break;
     case SIDE_NAME:
-        json_string(reader, sidecar->name, sizeof(sidecar->name));
+        vmaf_dnn_json_string(reader, sidecar->name, sizeof(sidecar->name));
         break;
     case SIDE_INPUT:
-        json_string(reader, sidecar->input_name, sizeof(sidecar->input_name));
+        vmaf_dnn_json_string(reader, sidecar->input_name, sizeof(sidecar->input_name));
         break;
     case SIDE_OUTPUT:
-        json_string(reader, sidecar->output_name, sizeof(sidecar->output_name));
+        vmaf_dnn_json_string(reader, sidecar->output_name, sizeof(sidecar->output_name));
         break;
     case SIDE_QUANT:
-        json_string(reader, sidecar->quant_mode, sizeof(sidecar->quant_mode));
+        vmaf_dnn_json_string(reader, sidecar->quant_mode, sizeof(sidecar->quant_mode));
         break;
     case SIDE_OPSET:
-        sidecar->onnx_opset = json_integer(reader);
+        sidecar->onnx_opset = vmaf_dnn_json_integer(reader);
         break;
     default:
-        json_skip(reader);
+        vmaf_dnn_json_skip(reader);
         break;
     }
 }
@@ -79,21 +80,21 @@ int vmaf_dnn_sidecar_parse(const uint8_t *json, size_t size, VmafDnnSidecar *sid
         return -EINVAL;
     if (size > VMAF_DNN_MAX_JSON_SIZE)
         return -EFBIG;
-    JsonReader reader = json_open(json, size);
+    JsonReader reader = vmaf_dnn_json_open(json, size);
     VmafDnnSidecar read;
     memset(&read, 0, sizeof(read));
     uint32_t seen = 0;
     int error = 0;
     char key[32];
-    const bool entered = json_enter(&reader, '{');
-    while (entered && !error && json_next_key(&reader, key, sizeof(key))) {
+    const bool entered = vmaf_dnn_json_enter(&reader, '{');
+    while (entered && !error && vmaf_dnn_json_next_key(&reader, key, sizeof(key))) {
         const size_t place = find_key(key, sidecar_keys, SIDE_KEYS);
         if (place < SIDE_KEYS)
             error = note_key(&seen, place);
         read_sidecar_value(&reader, place, &read);
     }
     if (!error)
-        error = json_close(&reader);
+        error = vmaf_dnn_json_close(&reader);
     if (!error && seen != (UINT32_C(1) << SIDE_KEYS) - 1)
         error = -ENOENT;
     if (error)
@@ -139,35 +140,35 @@ static const char *const row_keys[ROW_KEYS] = {
 static void read_prose(JsonReader *reader)
 {
     char prose[4 * 512 + 1];
-    json_string(reader, prose, sizeof(prose));
+    vmaf_dnn_json_string(reader, prose, sizeof(prose));
 }
 
 static void read_row_value(JsonReader *reader, size_t key, VmafDnnModelRow *row)
 {
     switch (key) {
     case ROW_ID:
-        json_string(reader, row->id, sizeof(row->id));
+        vmaf_dnn_json_string(reader, row->id, sizeof(row->id));
         break;
     case ROW_KIND:
-        json_string(reader, row->kind, sizeof(row->kind));
+        vmaf_dnn_json_string(reader, row->kind, sizeof(row->kind));
         break;
     case ROW_ONNX:
-        json_string(reader, row->onnx, sizeof(row->onnx));
+        vmaf_dnn_json_string(reader, row->onnx, sizeof(row->onnx));
         break;
     case ROW_SHA256:
-        json_string(reader, row->sha256, sizeof(row->sha256));
+        vmaf_dnn_json_string(reader, row->sha256, sizeof(row->sha256));
         break;
     case ROW_INT8_SHA256:
-        json_string(reader, row->int8_sha256, sizeof(row->int8_sha256));
+        vmaf_dnn_json_string(reader, row->int8_sha256, sizeof(row->int8_sha256));
         break;
     case ROW_QUANT:
-        json_string(reader, row->quant_mode, sizeof(row->quant_mode));
+        vmaf_dnn_json_string(reader, row->quant_mode, sizeof(row->quant_mode));
         break;
     case ROW_OPSET:
-        row->opset = json_integer(reader);
+        row->opset = vmaf_dnn_json_integer(reader);
         break;
     case ROW_SMOKE:
-        row->smoke = json_boolean(reader);
+        row->smoke = vmaf_dnn_json_boolean(reader);
         break;
     default:
         read_prose(reader);
@@ -214,8 +215,8 @@ static int read_row(JsonReader *reader, VmafDnnModelRow *row)
     (void) snprintf(row->quant_mode, sizeof(row->quant_mode), "fp32");
     uint32_t seen = 0;
     char key[32];
-    const bool entered = json_enter(reader, '{');
-    while (entered && json_next_key(reader, key, sizeof(key))) {
+    const bool entered = vmaf_dnn_json_enter(reader, '{');
+    while (entered && vmaf_dnn_json_next_key(reader, key, sizeof(key))) {
         const size_t place = find_key(key, row_keys, ROW_KEYS);
         if (place == ROW_KEYS)
             return -EINVAL;
@@ -233,22 +234,66 @@ static int read_row(JsonReader *reader, VmafDnnModelRow *row)
     return row_ok(row, has_int8) ? 0 : -EINVAL;
 }
 
+/* The ids of the rows read so far. */
+typedef struct Ids {
+    char (*ids)[sizeof(((VmafDnnModelRow *) NULL)->id)];
+    size_t used;
+    size_t room;
+} Ids;
+
+static int note_id(Ids *ids, const char *id)
+{
+    if (ids->used == ids->room) {
+        const size_t room = ids->room ? 2 * ids->room : 16;
+        void *const grown = realloc(ids->ids, room * sizeof(*ids->ids));
+        if (!grown)
+            return -ENOMEM;
+        ids->ids = grown;
+        ids->room = room;
+    }
+    memcpy(ids->ids[ids->used++], id, sizeof(*ids->ids));
+    return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+/* Returns -EEXIST if an id is there twice. Leaves the ids in another order. */
+static int each_once(Ids *ids)
+{
+    if (ids->used < 2)
+        return 0;
+    qsort(ids->ids, ids->used, sizeof(*ids->ids), compare_ids);
+    for (size_t i = 1; i < ids->used; i++) {
+        if (strcmp(ids->ids[i - 1], ids->ids[i]) == 0)
+            return -EEXIST;
+    }
+    return 0;
+}
+
 static int read_rows(JsonReader *reader, const char *id, VmafDnnModelRow *wanted, bool *found)
 {
-    bool more = json_enter(reader, '[');
-    while (more && json_next_element(reader)) {
+    Ids ids = {NULL, 0, 0};
+    int error = 0;
+    bool more = vmaf_dnn_json_enter(reader, '[');
+    while (more && !error && vmaf_dnn_json_next_element(reader)) {
         VmafDnnModelRow row;
-        const int error = read_row(reader, &row);
-        if (error)
-            return error;
-        if (strcmp(row.id, id) != 0)
+        error = read_row(reader, &row);
+        if (!error)
+            error = note_id(&ids, row.id);
+        if (error || strcmp(row.id, id) != 0)
             continue;
-        if (*found)
-            return -EEXIST;
         *found = true;
         *wanted = row;
     }
-    return reader->error;
+    if (!error)
+        error = reader->error;
+    if (!error)
+        error = each_once(&ids);
+    free(ids.ids);
+    return error;
 }
 
 int vmaf_dnn_registry_find(const uint8_t *json, size_t size, const char *id, VmafDnnModelRow *row)
@@ -260,28 +305,28 @@ int vmaf_dnn_registry_find(const uint8_t *json, size_t size, const char *id, Vma
     enum { SCHEMA_VERSION, MODELS, SCHEMA_NAME, KEYS };
     static const char *const names[KEYS] = {"schema_version", "models", "$schema"};
     const uint32_t required = 1u << SCHEMA_VERSION | 1u << MODELS;
-    JsonReader reader = json_open(json, size);
+    JsonReader reader = vmaf_dnn_json_open(json, size);
     VmafDnnModelRow wanted;
     bool found = false;
     int64_t version = 0;
     uint32_t seen = 0;
     int error = 0;
     char key[32];
-    const bool entered = json_enter(&reader, '{');
-    while (entered && !error && json_next_key(&reader, key, sizeof(key))) {
+    const bool entered = vmaf_dnn_json_enter(&reader, '{');
+    while (entered && !error && vmaf_dnn_json_next_key(&reader, key, sizeof(key))) {
         const size_t place = find_key(key, names, KEYS);
         error = place == KEYS ? -EINVAL : note_key(&seen, place);
         if (error)
             break;
         if (place == SCHEMA_VERSION)
-            version = json_integer(&reader);
+            version = vmaf_dnn_json_integer(&reader);
         else if (place == MODELS)
             error = read_rows(&reader, id, &wanted, &found);
         else
             read_prose(&reader);
     }
     if (!error)
-        error = json_close(&reader);
+        error = vmaf_dnn_json_close(&reader);
     if (error)
         return error;
     if ((seen & required) != required)
@@ -292,6 +337,29 @@ int vmaf_dnn_registry_find(const uint8_t *json, size_t size, const char *id, Vma
         return -ENOENT;
     *row = wanted;
     return 0;
+}
+
+/* Ends the hash. Returns 0 if it is sha256, else -EPERM. */
+static int compare_digest(VmafDnnSha256 *hash, const char *sha256)
+{
+    uint8_t digest[VMAF_DNN_SHA256_SIZE];
+    vmaf_dnn_sha256_final(hash, digest);
+    char text[2 * VMAF_DNN_SHA256_SIZE + 1];
+    for (size_t i = 0; i < VMAF_DNN_SHA256_SIZE; i++)
+        (void) snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    return strcmp(text, sha256) == 0 ? 0 : -EPERM;
+}
+
+int vmaf_dnn_digest_check_bytes(const uint8_t *data, size_t size, const char *sha256)
+{
+    if (!data || !sha256)
+        return -EINVAL;
+    if (size > VMAF_DNN_MAX_MODEL_SIZE)
+        return -EFBIG;
+    VmafDnnSha256 hash;
+    vmaf_dnn_sha256_init(&hash);
+    vmaf_dnn_sha256_update(&hash, data, size);
+    return compare_digest(&hash, sha256);
 }
 
 int vmaf_dnn_digest_check(const char *path, const char *sha256)
@@ -305,19 +373,16 @@ int vmaf_dnn_digest_check(const char *path, const char *sha256)
     VmafDnnSha256 hash;
     vmaf_dnn_sha256_init(&hash);
     uint8_t chunk[16384];
-    size_t size = 0;
-    while ((size = fread(chunk, 1, sizeof(chunk), stream)) > 0)
+    size_t size = 0, total = 0;
+    while (total <= VMAF_DNN_MAX_MODEL_SIZE && (size = fread(chunk, 1, sizeof(chunk), stream)) > 0) {
         vmaf_dnn_sha256_update(&hash, chunk, size);
+        total += size;
+    }
     const bool broken = ferror(stream) != 0;
     (void) fclose(stream);
     if (broken)
         return -EIO;
-    uint8_t digest[VMAF_DNN_SHA256_SIZE];
-    vmaf_dnn_sha256_final(&hash, digest);
-    char text[2 * VMAF_DNN_SHA256_SIZE + 1];
-    for (size_t i = 0; i < VMAF_DNN_SHA256_SIZE; i++)
-        (void) snprintf(text + 2 * i, 3, "%02x", digest[i]);
-    return strcmp(text, sha256) == 0 ? 0 : -EPERM;
+    return total > VMAF_DNN_MAX_MODEL_SIZE ? -EFBIG : compare_digest(&hash, sha256);
 }
 
 /* Joins folder and name. Returns 0 or -ENAMETOOLONG. */

@@ -56,15 +56,25 @@ int vmaf_dnn_sidecar_parse(const uint8_t *json, size_t size, VmafDnnSidecar *sid
  * All rows are checked, and no other key is taken.
  *
  * Returns 0; -ENOENT if no row has this id or something required is missing;
- * -EEXIST if a key, or the id of a row, is there twice; else as above.
+ * -EEXIST if a key, or the id of any row, is there twice; -ENOMEM; else as above.
  */
 int vmaf_dnn_registry_find(const uint8_t *json, size_t size, const char *id, VmafDnnModelRow *row);
 
 /*
- * Hashes a regular file and compares it with 64 lower-case hex digits.
+ * Hashes size bytes and compares them with 64 lower-case hex digits. To be
+ * given the very bytes that are scanned and handed to the runtime: a file can
+ * change between two reads.
  *
- * Returns 0 if they agree; -EPERM if they differ; -EINVAL if a pointer is NULL
- * or it is no regular file; -EIO or the errno of the failed open.
+ * Returns 0 if they agree; -EPERM if they differ; -EINVAL if a pointer is NULL;
+ * -EFBIG if they are more than VMAF_DNN_MAX_MODEL_SIZE.
+ */
+int vmaf_dnn_digest_check_bytes(const uint8_t *data, size_t size, const char *sha256);
+
+/*
+ * The same for a regular file.
+ *
+ * Returns as above; -EINVAL also if it is no regular file; -EIO or the errno of
+ * the failed open.
  */
 int vmaf_dnn_digest_check(const char *path, const char *sha256);
 

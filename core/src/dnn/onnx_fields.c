@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
-bool onnx_equal(PbSpan a, PbSpan b)
+bool vmaf_dnn_onnx_equal(PbSpan a, PbSpan b)
 {
     return a.size == b.size && memcmp(a.ptr, b.ptr, a.size) == 0;
 }
 
-const uint8_t onnx_nothing[1] = {0};
+const uint8_t vmaf_dnn_onnx_nothing[1] = {0};
 
 /* Copies text as printable ASCII, never half an escape, always terminated. */
 static void show(char *out, size_t capacity, PbSpan text)
@@ -33,7 +33,7 @@ static void show(char *out, size_t capacity, PbSpan text)
     out[used] = '\0';
 }
 
-void onnx_refuse(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at, PbSpan detail)
+void vmaf_dnn_onnx_refuse(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at, PbSpan detail)
 {
     VmafDnnScanReport *const report = scan->report;
     assert(reason != VMAF_DNN_OK && at >= scan->base);
@@ -50,22 +50,23 @@ void onnx_refuse(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at, PbSpan
     show(report->detail, sizeof(report->detail), detail);
 }
 
-void onnx_refuse_message(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at,
+void vmaf_dnn_onnx_refuse_message(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at,
                          OnnxMessage message)
 {
-    const char *const label = onnx_labels[message];
+    const char *const label = vmaf_dnn_onnx_labels[message];
     const PbSpan detail = {(const uint8_t *) label, strlen(label)};
-    onnx_refuse(scan, reason, at, detail);
+    vmaf_dnn_onnx_refuse(scan, reason, at, detail);
 }
 
 static void refuse_field(OnnxScan *scan, VmafDnnReason reason, const OnnxFields *fields)
 {
     char text[64];
-    const int size = snprintf(text, sizeof(text), "%s field %lu", onnx_labels[fields->message],
+    const int size = snprintf(text, sizeof(text), "%s field %lu",
+                              vmaf_dnn_onnx_labels[fields->message],
                               (unsigned long) fields->number);
     assert(size > 0 && (size_t) size < sizeof(text));
     const PbSpan detail = {(const uint8_t *) text, (size_t) size};
-    onnx_refuse(scan, reason, fields->at, detail);
+    vmaf_dnn_onnx_refuse(scan, reason, fields->at, detail);
 }
 
 enum { BLOCK = 64, BLOCK_AFTER_LONG = 1024 };
@@ -113,7 +114,7 @@ static VmafDnnReason check_run(OnnxForm form, PbSpan run)
 static VmafDnnReason judge_tag(OnnxMessage message, uint32_t number)
 {
     for (uint32_t tag = number * 8; number < ONNX_TAGS / 8 && tag < number * 8 + 8; tag++) {
-        if (onnx_schema[message][tag] != 0)
+        if (vmaf_dnn_onnx_schema[message][tag] != 0)
             return VMAF_DNN_WRONG_WIRE_TYPE;
     }
     return VMAF_DNN_UNKNOWN_FIELD;
@@ -139,13 +140,13 @@ static PbSpan read_bytes(PbReader *reader, OnnxForm form)
     return span;
 }
 
-bool onnx_read(OnnxScan *scan, OnnxFields *fields)
+bool vmaf_dnn_onnx_read(OnnxScan *scan, OnnxFields *fields)
 {
     /* A copy that nothing else can see stays in registers. */
     PbReader reader = {fields->next, fields->end, VMAF_DNN_OK};
     fields->at = reader.ptr;
     if (scan->fields_left == 0) {
-        onnx_refuse_message(scan, VMAF_DNN_TOO_MANY_FIELDS, fields->at, fields->message);
+        vmaf_dnn_onnx_refuse_message(scan, VMAF_DNN_TOO_MANY_FIELDS, fields->at, fields->message);
         return false;
     }
     scan->fields_left--;
@@ -154,7 +155,7 @@ bool onnx_read(OnnxScan *scan, OnnxFields *fields)
     const uint32_t number = pb_tag(&reader, &wire);
     fields->number = number;
     if (reader.error != VMAF_DNN_OK) {
-        onnx_refuse_message(scan, reader.error, fields->at, fields->message);
+        vmaf_dnn_onnx_refuse_message(scan, reader.error, fields->at, fields->message);
         return false;
     }
     const uint32_t tag = number < ONNX_TAGS / 8 ? number * 8 + wire : 0;
@@ -180,7 +181,7 @@ bool onnx_read(OnnxScan *scan, OnnxFields *fields)
         return false;
     }
     if (form == ONNX_TEXT && memchr(fields->span.ptr, 0, fields->span.size)) {
-        onnx_refuse(scan, VMAF_DNN_EMBEDDED_NUL, fields->at, fields->span);
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_EMBEDDED_NUL, fields->at, fields->span);
         return false;
     }
     fields->value = value;

@@ -21,8 +21,10 @@ typedef struct OnnxNodeText {
     PbSpan domain;
     PbSpan name;
     PbSpan first_input;
-    bool has_input;
-    bool limited; /* the policy has rules for the op */
+    PbSpan third_input;
+    unsigned inputs; /* how many there are */
+    bool limited;    /* the policy has rules for the op */
+    const struct OnnxNodeText *around; /* the node whose subgraph it stands in, or NULL */
 } OnnxNodeText;
 
 /* One graph on the path from the model to the node being read. */
@@ -45,7 +47,7 @@ typedef struct OnnxScan {
 typedef struct OnnxFields {
     const uint8_t *next;
     const uint8_t *end;
-    const OnnxField *table; /* of the message in onnx_schema */
+    const OnnxField *table; /* of the message in vmaf_dnn_onnx_schema */
     OnnxMessage message;
     uint32_t seen;
     const uint8_t *at;  /* the field's tag */
@@ -69,7 +71,7 @@ static inline bool onnx_same(PbSpan span, const char *text)
 }
 
 /* Tells whether two spans hold the same bytes. */
-bool onnx_equal(PbSpan a, PbSpan b);
+bool vmaf_dnn_onnx_equal(PbSpan a, PbSpan b);
 
 /* Tells whether a domain is the default ONNX domain, which has two spellings. */
 static inline bool onnx_default_domain(PbSpan domain)
@@ -78,19 +80,19 @@ static inline bool onnx_default_domain(PbSpan domain)
 }
 
 /* Somewhere for an empty text to point to. */
-extern const uint8_t onnx_nothing[1];
+extern const uint8_t vmaf_dnn_onnx_nothing[1];
 
 /* An empty text that may be compared and shown. */
 static inline PbSpan onnx_no_text(void)
 {
-    return (PbSpan){onnx_nothing, 0};
+    return (PbSpan){vmaf_dnn_onnx_nothing, 0};
 }
 
 /* Notes a reason to refuse, unless there is one already. detail is shown escaped. */
-void onnx_refuse(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at, PbSpan detail);
+void vmaf_dnn_onnx_refuse(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at, PbSpan detail);
 
 /* The same with a message's label as the detail. */
-void onnx_refuse_message(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at,
+void vmaf_dnn_onnx_refuse_message(OnnxScan *scan, VmafDnnReason reason, const uint8_t *at,
                          OnnxMessage message);
 
 /* Starts at the first field of a message with this payload. */
@@ -98,12 +100,12 @@ static inline OnnxFields onnx_open(OnnxMessage message, PbSpan payload)
 {
     return (OnnxFields){.next = payload.ptr,
                         .end = payload.ptr + payload.size,
-                        .table = onnx_schema[message],
+                        .table = vmaf_dnn_onnx_schema[message],
                         .message = message};
 }
 
 /* Reads and checks a field that is there, of any form; see onnx_next(). */
-bool onnx_read(OnnxScan *scan, OnnxFields *fields);
+bool vmaf_dnn_onnx_read(OnnxScan *scan, OnnxFields *fields);
 
 /* Tells whether any of the size bytes at text is NUL; limit is where the readable bytes end. */
 static inline bool onnx_has_nul(const uint8_t *text, size_t size, const uint8_t *limit)
@@ -117,7 +119,7 @@ static inline bool onnx_has_nul(const uint8_t *text, size_t size, const uint8_t 
 /*
  * Reads what nearly every field is: a tag of one byte, or of two for a number
  * from 16 to 31, then an integer below 128 or bytes. Returns false, and has
- * changed nothing, if the field is another one or has a fault; onnx_read()
+ * changed nothing, if the field is another one or has a fault; vmaf_dnn_onnx_read()
  * decides then.
  */
 static inline bool onnx_read_short(OnnxScan *scan, OnnxFields *fields)
@@ -175,7 +177,7 @@ static inline bool onnx_next(OnnxScan *scan, OnnxFields *fields)
         return false;
     /* A copy, so that the caller's never leaves the registers. */
     OnnxFields copy = *fields;
-    const bool found = onnx_read(scan, &copy);
+    const bool found = vmaf_dnn_onnx_read(scan, &copy);
     *fields = copy;
     return found;
 }

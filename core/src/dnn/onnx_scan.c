@@ -50,34 +50,50 @@ static bool op_allowed(const OnnxScan *scan, PbSpan op)
     return vmaf_dnn_op_allowed(scan->list, op.ptr, op.size);
 }
 
+/* Tells whether the node stands in a Loop's body, however deep. */
+static bool in_loop(const OnnxNodeText *node)
+{
+    for (const OnnxNodeText *around = node->around; around; around = around->around) {
+        if (onnx_same(around->op, "Loop"))
+            return true;
+    }
+    return false;
+}
+
 static void judge_loop(OnnxScan *scan, const OnnxNodeText *node, PbSpan payload,
                        const OnnxFrame *frame)
 {
     scan->loops++;
     if (scan->loops > VMAF_DNN_MAX_LOOPS)
-        onnx_refuse(scan, VMAF_DNN_TOO_MANY_LOOPS, payload.ptr, onnx_no_text());
-    else if (!onnx_trip_count_ok(scan, node->first_input, frame))
-        onnx_refuse(scan, VMAF_DNN_LOOP_TRIP_COUNT, payload.ptr, onnx_no_text());
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_TOO_MANY_LOOPS, payload.ptr, onnx_no_text());
+    else if (in_loop(node) || !vmaf_dnn_onnx_trip_count_ok(scan, node->first_input, frame))
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_LOOP_TRIP_COUNT, payload.ptr, onnx_no_text());
 }
 
 static void judge_node(OnnxScan *scan, const OnnxNodeText *node, PbSpan payload,
                        const OnnxFrame *frame)
 {
     if (node->op.size == 0)
-        onnx_refuse(scan, VMAF_DNN_MISSING_OP_TYPE, payload.ptr, onnx_no_text());
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_MISSING_OP_TYPE, payload.ptr, onnx_no_text());
     else if (!onnx_default_domain(node->domain))
-        onnx_refuse(scan, VMAF_DNN_FOREIGN_DOMAIN, payload.ptr, onnx_no_text());
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_FOREIGN_DOMAIN, payload.ptr, onnx_no_text());
     else if (!op_allowed(scan, node->op))
-        onnx_refuse(scan, VMAF_DNN_OP_NOT_ALLOWED, payload.ptr, onnx_no_text());
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_OP_NOT_ALLOWED, payload.ptr, onnx_no_text());
     else if (onnx_same(node->op, "Loop"))
         judge_loop(scan, node, payload, frame);
+    else if (onnx_same(node->op, "Dropout") && node->third_input.size > 0) /* training mode */
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_ATTRIBUTE_POLICY, payload.ptr, node->third_input);
 }
 
 static void walk_node(OnnxScan *scan, PbSpan payload, int level, const OnnxFrame *frame)
 {
     const OnnxNodeText *const around = scan->node;
-    OnnxNodeText node = {
-        onnx_no_text(), onnx_no_text(), onnx_no_text(), onnx_no_text(), false, false};
+    OnnxNodeText node = {.op = onnx_no_text(),
+                         .domain = onnx_no_text(),
+                         .name = onnx_no_text(),
+                         .first_input = onnx_no_text(),
+                         .third_input = onnx_no_text(),
+                         .around = around};
     scan->node = &node;
     scan->report->nodes++;
 
@@ -86,9 +102,11 @@ static void walk_node(OnnxScan *scan, PbSpan payload, int level, const OnnxFrame
     while (onnx_next(scan, &fields)) {
         switch (fields.number) {
         case 1:
-            if (!node.has_input)
+            if (node.inputs == 0)
                 node.first_input = fields.span;
-            node.has_input = true;
+            else if (node.inputs == 2)
+                node.third_input = fields.span;
+            node.inputs++;
             break;
         case 3:
             node.name = fields.span;
@@ -125,13 +143,13 @@ static void walk_tensor(OnnxScan *scan, PbSpan payload, int level, const OnnxFra
             external = true;
     }
     if (external)
-        onnx_refuse(scan, VMAF_DNN_EXTERNAL_DATA, payload.ptr, name);
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_EXTERNAL_DATA, payload.ptr, name);
     walk_rest(scan, ONNX_TENSOR, payload, fields.first_inner, level, frame);
 }
 
 static void walk_attribute(OnnxScan *scan, PbSpan payload, int level, const OnnxFrame *frame)
 {
-    const uint8_t *const first = onnx_judge_attribute(scan, payload);
+    const uint8_t *const first = vmaf_dnn_onnx_judge_attribute(scan, payload);
     walk_rest(scan, ONNX_ATTRIBUTE, payload, first, level, frame);
 }
 
@@ -139,14 +157,14 @@ static void walk_inner(OnnxScan *scan, OnnxMessage message, PbSpan payload, int 
                        const OnnxFrame *frame)
 {
     if (level > VMAF_DNN_MAX_NESTING) {
-        onnx_refuse_message(scan, VMAF_DNN_TOO_DEEP, payload.ptr, message);
+        vmaf_dnn_onnx_refuse_message(scan, VMAF_DNN_TOO_DEEP, payload.ptr, message);
         return;
     }
     switch (message) {
     case ONNX_GRAPH: {
         const OnnxFrame inner = {payload, frame->depth + 1, frame};
         if (inner.depth > VMAF_DNN_MAX_SUBGRAPH_DEPTH)
-            onnx_refuse_message(scan, VMAF_DNN_TOO_DEEP, payload.ptr, message);
+            vmaf_dnn_onnx_refuse_message(scan, VMAF_DNN_TOO_DEEP, payload.ptr, message);
         else
             walk_plain(scan, message, payload, level, &inner);
         break;
@@ -190,7 +208,7 @@ static void walk_opset(OnnxScan *scan, PbSpan payload)
     if (onnx_refused(scan) || !onnx_default_domain(domain))
         return;
     if (scan->report->opset != 0 || version < 1 || version > INT32_MAX)
-        onnx_refuse(scan, VMAF_DNN_BAD_OPSET, payload.ptr, onnx_no_text());
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_BAD_OPSET, payload.ptr, onnx_no_text());
     else
         scan->report->opset = (int64_t) version;
 }
@@ -208,10 +226,10 @@ static void walk_model(OnnxScan *scan, PbSpan payload)
             walk_opset(scan, fields.span);
             break;
         case ONNX_TRAINING_INFO:
-            onnx_refuse(scan, VMAF_DNN_TRAINING_INFO, fields.span.ptr, onnx_no_text());
+            vmaf_dnn_onnx_refuse(scan, VMAF_DNN_TRAINING_INFO, fields.span.ptr, onnx_no_text());
             break;
         case ONNX_FUNCTION:
-            onnx_refuse(scan, VMAF_DNN_FUNCTIONS, fields.span.ptr, onnx_no_text());
+            vmaf_dnn_onnx_refuse(scan, VMAF_DNN_FUNCTIONS, fields.span.ptr, onnx_no_text());
             break;
         default:
             has_graph = has_graph || fields.inner == ONNX_GRAPH;
@@ -220,9 +238,9 @@ static void walk_model(OnnxScan *scan, PbSpan payload)
         }
     }
     if (!has_graph)
-        onnx_refuse(scan, VMAF_DNN_MISSING_GRAPH, payload.ptr, onnx_no_text());
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_MISSING_GRAPH, payload.ptr, onnx_no_text());
     else if (scan->report->opset == 0)
-        onnx_refuse(scan, VMAF_DNN_BAD_OPSET, payload.ptr, onnx_no_text());
+        vmaf_dnn_onnx_refuse(scan, VMAF_DNN_BAD_OPSET, payload.ptr, onnx_no_text());
 }
 
 int vmaf_dnn_scan(const uint8_t *data, size_t size, const VmafDnnOpList *list,
@@ -234,7 +252,9 @@ int vmaf_dnn_scan(const uint8_t *data, size_t size, const VmafDnnOpList *list,
     OnnxScan scan = {data, list, report, NULL, VMAF_DNN_MAX_FIELDS, 0};
     const PbSpan payload = {data, size};
     if (size > VMAF_DNN_MAX_MODEL_SIZE)
-        onnx_refuse(&scan, VMAF_DNN_FILE_TOO_LARGE, data, onnx_no_text());
+        vmaf_dnn_onnx_refuse(&scan, VMAF_DNN_FILE_TOO_LARGE, data, onnx_no_text());
+    else if (size > 8 && memcmp(data + 4, "ORTM", 4) == 0) /* ONNX Runtime's own format, to it */
+        vmaf_dnn_onnx_refuse(&scan, VMAF_DNN_ORT_FORMAT, data, onnx_no_text());
     else
         walk_model(&scan, payload);
     return onnx_refused(&scan) ? -EPERM : 0;

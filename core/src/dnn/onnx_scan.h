@@ -25,7 +25,7 @@ enum {
     VMAF_DNN_MAX_NESTING = 64,       /* messages inside messages */
     VMAF_DNN_MAX_SUBGRAPH_DEPTH = 8, /* the model's graph is at depth 0 */
     VMAF_DNN_MAX_LOOPS = 16,         /* Loop nodes in the whole model */
-    VMAF_DNN_MAX_TRIP_COUNT = 1024,  /* of one Loop */
+    VMAF_DNN_MAX_TRIP_COUNT = 1024,  /* of one Loop; none stands in another's body */
 };
 
 /*

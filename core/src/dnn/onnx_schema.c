@@ -25,7 +25,7 @@ enum {
 #define MESSAGE(number, inner) FIELD(number, ONNX_INNER, 0, ONNX_##inner)
 #define MESSAGES(number, inner) FIELD(number, ONNX_INNER, 1, ONNX_##inner)
 
-const OnnxField onnx_schema[ONNX_MESSAGES][ONNX_TAGS] = {
+const OnnxField vmaf_dnn_onnx_schema[ONNX_MESSAGES][ONNX_TAGS] = {
     [ONNX_MODEL] =
         {
             ONE(1, INT64), /* ir_version */
@@ -136,7 +136,7 @@ const OnnxField onnx_schema[ONNX_MESSAGES][ONNX_TAGS] = {
     /* ONNX_FUNCTION and ONNX_TRAINING_INFO refuse the model and are not read. */
 };
 
-const char *const onnx_labels[ONNX_MESSAGES] = {
+const char *const vmaf_dnn_onnx_labels[ONNX_MESSAGES] = {
     [ONNX_NO_MESSAGE] = "",
     [ONNX_MODEL] = "ModelProto",
     [ONNX_GRAPH] = "GraphProto",
@@ -181,12 +181,12 @@ static const struct {
 
 enum { ATTRIBUTE_TYPES = sizeof(attribute_values) / sizeof(attribute_values[0]) };
 
-unsigned onnx_attribute_field(uint64_t type)
+unsigned vmaf_dnn_onnx_attribute_field(uint64_t type)
 {
     return type < ATTRIBUTE_TYPES ? attribute_values[type].field : 0;
 }
 
-bool onnx_attribute_single(uint64_t type)
+bool vmaf_dnn_onnx_attribute_single(uint64_t type)
 {
     return type < ATTRIBUTE_TYPES && attribute_values[type].single;
 }

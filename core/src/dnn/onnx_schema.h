@@ -83,15 +83,15 @@ static inline OnnxMessage onnx_inner(OnnxField field)
 }
 
 /* Indexed by message and tag. What may be packed stands under two tags. */
-extern const OnnxField onnx_schema[ONNX_MESSAGES][ONNX_TAGS];
+extern const OnnxField vmaf_dnn_onnx_schema[ONNX_MESSAGES][ONNX_TAGS];
 
 /* Indexed by message: the name that a report uses. */
-extern const char *const onnx_labels[ONNX_MESSAGES];
+extern const char *const vmaf_dnn_onnx_labels[ONNX_MESSAGES];
 
 /* The field of AttributeProto that holds the value of this attribute type, or 0. */
-unsigned onnx_attribute_field(uint64_t type);
+unsigned vmaf_dnn_onnx_attribute_field(uint64_t type);
 
 /* Tells whether an attribute of this type has exactly one value. */
-bool onnx_attribute_single(uint64_t type);
+bool vmaf_dnn_onnx_attribute_single(uint64_t type);
 
 #endif

@@ -7,6 +7,7 @@ static const char *const names[VMAF_DNN_REASONS] = {
     [VMAF_DNN_FILE_TOO_LARGE] = "file_too_large",
     [VMAF_DNN_TOO_MANY_FIELDS] = "too_many_fields",
     [VMAF_DNN_TOO_DEEP] = "too_deep",
+    [VMAF_DNN_ORT_FORMAT] = "ort_format",
     [VMAF_DNN_TRUNCATED] = "truncated",
     [VMAF_DNN_BAD_VARINT] = "bad_varint",
     [VMAF_DNN_BAD_TAG] = "bad_tag",

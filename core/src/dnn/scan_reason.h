@@ -12,6 +12,7 @@ typedef enum VmafDnnReason {
     VMAF_DNN_FILE_TOO_LARGE,
     VMAF_DNN_TOO_MANY_FIELDS,
     VMAF_DNN_TOO_DEEP,
+    VMAF_DNN_ORT_FORMAT,
     /* wire format */
     VMAF_DNN_TRUNCATED,
     VMAF_DNN_BAD_VARINT,
