@@ -36,6 +36,7 @@ SOURCES = Path(__file__).resolve().parents[2] / "core" / "src" / "dnn"
 LIMIT = 50 * 1024 * 1024
 METADATA = (1 << 20) - 4000
 BASELINE = "onnx.load, file"
+_ALIKE = (("C, bytes in memory", "onnx, bytes in memory"), ("C, file", BASELINE))
 WAYS = (
     "C, bytes in memory",
     "C, file",
@@ -246,7 +247,9 @@ def main() -> int:
         measure(f"many fields, {plain.stat().st_size} bytes", target, plain, 1)
         measure(f"worst case, {worst.stat().st_size} bytes", target, worst, 1)
     ratio = tiny[BASELINE] / tiny[WAYS[0]]
-    print(f"C in memory is {ratio:.0f} times as fast as onnx.load on the small model")
+    memory, file = (tiny[theirs] / tiny[ours] for ours, theirs in _ALIKE)
+    print(f"C in memory is {ratio:.0f} times as fast as onnx.load of the file on the small model")
+    print(f"like for like: {memory:.1f} times in memory, {file:.1f} times from the file")
     return 0 if ratio >= given.at_least else 1
 
 

@@ -35,7 +35,12 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=50, help="passes over the pairs")
     parser.add_argument("--batch-size", type=int, default=32, help="pairs in a step")
     parser.add_argument("--lr", type=float, default=1e-3, help="learning rate at its highest")
-    parser.add_argument("--seed", type=int, default=42, help="of weights, order, crops and held-out pairs")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=42,
+        help="of weights, order and crops; the pairs held out stay those of 42",
+    )
     parser.add_argument("--metrics-out", type=Path, help="the run record as JSON")
     parser.add_argument(
         "--docs-dir", type=Path, default=Path("docs/ai/models"), help="folder of the docs page"

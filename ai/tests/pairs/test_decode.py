@@ -43,6 +43,19 @@ def test_a_cmyk_jpeg_without_adobes_marker_is_not_inverted(tmp_path: Path) -> No
     assert np.abs(decode_image(path).astype(int) - RED).max() <= 3
 
 
+def test_a_cmyk_mask_counts_by_its_colours_with_the_marker_and_without(tmp_path: Path) -> None:
+    truth = np.zeros((16, 16, 3), np.uint8)
+    truth[4:12, 4:12] = 255
+    ink = Image.fromarray(truth).convert("CMYK")
+    marked = save(tmp_path / "marked.jpg", ink, "JPEG", quality=100)
+    data = encoded(Image.eval(ink, lambda level: 255 - level), "JPEG", quality=100)
+    at = data.index(b"\xff\xee")
+    plain = tmp_path / "plain.jpg"
+    plain.write_bytes(data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :])
+    for path in (marked, plain):
+        assert ((decode_mask(path) > 127) == (truth[..., 0] > 127)).all()
+
+
 def test_alpha_is_laid_over_white_in_a_picture_and_over_black_in_a_mask(tmp_path: Path) -> None:
     picture = Image.new("RGBA", (3, 1))
     for x, colour in enumerate([(*RED, 255), (*RED, 0), (0, 0, 0, 51)]):
@@ -102,6 +115,47 @@ def test_exif_orientation_is_applied_and_the_header_gives_the_same_size(
     assert np.abs(pixels.astype(int) - upright).mean() < 3
     assert stored_size(path.read_bytes()) == upright.shape[:2]
     assert decode_mask(path).shape == upright.shape[:2]
+
+
+def damaged_exif(kind: str) -> bytes:
+    """EXIF that says: turn by 90 degrees, with a field that Pillow cannot write anew, or none at all."""
+    if kind == "no TIFF header":
+        return b"Exif\0\0nothing of the kind"
+    entry = {
+        "text for a number": (0x0128, 2, 2, b"2\0\0\0"),
+        "a negative width": (0x0100, 9, 1, (-5).to_bytes(4, "little", signed=True)),
+    }[kind]
+    fields = sorted([entry, (0x0112, 3, 1, b"\x06\0\0\0")])
+    body = b"".join(
+        tag.to_bytes(2, "little") + form.to_bytes(2, "little") + count.to_bytes(4, "little") + value
+        for tag, form, count, value in fields
+    )
+    return b"Exif\0\0II*\0\x08\0\0\0" + len(fields).to_bytes(2, "little") + body + bytes(4)
+
+
+@pytest.mark.parametrize("kind", ["text for a number", "a negative width", "no TIFF header"])
+def test_damaged_exif_costs_at_most_the_turn(tmp_path: Path, kind: str) -> None:
+    shape = (12, 20) if kind == "no TIFF header" else (20, 12)
+    for suffix, form in (("jpg", "JPEG"), ("png", "PNG")):
+        picture = photo(3, 12, 20)
+        path = save(tmp_path / f"a.{suffix}", picture, form, exif=damaged_exif(kind))
+        assert decode_image(path).shape[:2] == decode_mask(path).shape == shape
+        assert stored_size(path.read_bytes()) == shape
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_profile_is_heeded_under_alpha_too(tmp_path: Path, mode: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    swapped = profile.replace(b"rXYZ", b"swap").replace(b"gXYZ", b"rXYZ").replace(b"swap", b"gXYZ")
+    opaque = Image.new("RGBA", (4, 4), (*RED, 255))
+    plain = decode_image(save(tmp_path / "rgb.png", opaque.convert("RGB"), "PNG", icc_profile=swapped))
+    assert np.abs(plain[0, 0].astype(int) - RED).max() > 20
+    if mode == "RGBA":
+        alpha = decode_image(save(tmp_path / "rgba.png", opaque, "PNG", icc_profile=swapped))
+        assert np.array_equal(alpha, plain)
+    else:  # a profile of colours does not fit a grey picture, with alpha or without
+        grey = decode_image(save(tmp_path / "la.png", opaque.convert("LA"), "PNG", icc_profile=swapped))
+        assert np.array_equal(grey[0, 0], [opaque.convert("L").getpixel((0, 0))] * 3)
 
 
 def test_an_icc_profile_is_converted_to_srgb_and_a_broken_one_is_ignored(tmp_path: Path) -> None:

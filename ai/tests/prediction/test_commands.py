@@ -147,6 +147,16 @@ def test_compare_signal_says_when_a_correlation_means_nothing(
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_compare_signal_says_what_was_done_to_the_frames(told: Told, tmp_path: Path, red: Path) -> None:
+    still = tmp_path / "still.png"
+    Image.new("RGB", (8, 8), (200, 10, 10)).save(still)
+    answer = told("compare-signal", red, red, still, "--plot", tmp_path / "p.svg")
+    assert "still.png: made into yuv420p, BT.709 limited range" in answer.out
+    answer = told("compare-signal", red, red, still, "--plot", tmp_path / "p.svg", "--json", "-")
+    (note,) = json.loads(answer.out)["clips"][0]["notes"]
+    assert note.startswith("made into yuv420p")
+
+
 def test_compare_signal_of_a_model_with_itself_is_one(
     told: Told, tmp_path: Path, red: Path, clip: Path
 ) -> None:

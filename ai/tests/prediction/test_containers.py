@@ -77,12 +77,39 @@ def test_a_stored_format_that_the_contract_refuses_is_named_and_can_be_converted
     assert "converted by ffmpeg to yuv420p" in notes[0]
 
 
+@pytest.mark.parametrize(
+    ("marks", "turned"),
+    [((), False), (("-colorspace", "bt709"), False), (("-colorspace", "smpte170m"), True)],
+)
+def test_a_conversion_reads_an_unmarked_matrix_as_the_extractor_does(
+    tmp_path: Path, marks: tuple[str, ...], turned: bool
+) -> None:
+    path = made(
+        tmp_path / "clip.mkv",
+        *("-vf", "format=yuv420p10le", "-c:v", "ffv1", *marks),
+        source="color=0xCC2C00:size=32x32",
+        frames=1,
+    )
+    plain = subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", path, "-pix_fmt", "yuv420p", "-f", "rawvideo", "-"],
+        capture_output=True,
+        check=True,
+    ).stdout
+    stored = np.array([plain[0], plain[32 * 32], plain[-1]], dtype=int)
+    (planes,), notes = read(path, Chroma.YUV420)
+    found = np.array([plane[0, 0] for plane in planes], dtype=int)
+    assert bool(np.abs(found - stored).max() > 4) is turned
+    assert ("no matrix is marked" in notes[0]) is (not marks)
+
+
 def test_range_matrix_and_fields_that_the_conversion_does_not_heed_are_noted(tmp_path: Path) -> None:
     marks = ("-colorspace", "smpte170m", "-color_range", "pc", "-field_order", "tt")
     path = made(tmp_path / "clip.mkv", "-c:v", "ffv1", "-pix_fmt", "yuv420p", *marks)
     text = "; ".join(read(path)[1])
     assert "full range" in text
     assert "smpte170m" in text
+    assert "interlaced" in text
+    assert "interlaced" in "; ".join(read(path, Chroma.YUV420)[1])
 
 
 def test_full_range_is_taken_as_stored_or_converted_on_wish(tmp_path: Path) -> None:

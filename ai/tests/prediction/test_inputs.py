@@ -103,6 +103,30 @@ def test_a_folder_is_a_clip_of_its_pictures_in_the_order_of_their_numbers(tmp_pa
         assert [frame.name for frame in clip.frames] == ["f1.png", "f2.png", "f10.png"]
 
 
+def test_a_number_in_a_name_is_one_of_plain_digits(tmp_path: Path) -> None:
+    for name in ("a1²2.png", "a1²10.png", "a٣.png"):
+        picture(tmp_path / name, 3)
+    with open_clip(str(tmp_path), NO_FORM) as clip:
+        assert [frame.name for frame in clip.frames] == ["a1²2.png", "a1²10.png", "a٣.png"]
+
+
+def test_of_an_animated_picture_the_first_frame_is_taken_and_that_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "a.webp"
+    frames = [Image.new("RGB", (8, 8), (level, 0, 0)) for level in (10, 200, 250)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], lossless=True)
+    with open_clip(str(path), NO_FORM) as clip:
+        assert "the first of 3 pictures in the file" in clip.notes
+        assert len(list(clip.frames)) == 1
+
+
+def test_a_name_that_no_file_can_have_and_a_closed_input_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError, match="name too long"):
+        read("x" * 300)
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(DataError, match="standard input: expected a stream, found none"):
+        read("-")
+
+
 def test_a_folder_without_a_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     with pytest.raises(DataError, match="1 files, none of them a picture"):

@@ -50,3 +50,16 @@ def test_no_two_inputs_share_the_names_of_their_pictures() -> None:
     names = ["a/clip.mp4", "b/clip.y4m", "clip", "-", "x.tar.png"]
     assert [picture_label(name, taken) for name in names] == ["clip", "clip.2", "clip.3", "stdin", "x.tar"]
     assert picture_label(".", taken) != ""
+
+
+def test_a_picture_is_not_called_as_a_frame_of_another_input_is() -> None:
+    for names in (["a.y4m", "a-000000.png"], ["a-000000.png", "a.y4m"], ["a-000000.png", "a-000000-12.png"]):
+        taken: set[str] = set()
+        labels = [picture_label(name, taken) for name in names]
+        files = {
+            label if name.endswith("png") else f"{label}-000000"
+            for label, name in zip(labels, names, strict=True)
+        }
+        assert len(files) == 2
+    taken = {"a"}
+    assert [picture_label(name, taken) for name in ("a-b.png", "a-1-b.png")] == ["a-b", "a-1-b"]

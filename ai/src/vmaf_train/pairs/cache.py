@@ -39,7 +39,7 @@ __all__ = ["DEFAULT_MAX_BYTES", "decoded_cache"]
 DEFAULT_MAX_BYTES = 64 << 30
 """What all entries of one cache folder may take together, in bytes."""
 
-_FORMAT = f"1 Pillow {PIL.__version__}"
+_FORMAT = f"2 Pillow {PIL.__version__}"
 _SPARE_BYTES = 1 << 30
 _T = TypeVar("_T")
 

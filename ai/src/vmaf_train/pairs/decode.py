@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageCms, ImageFile, UnidentifiedImageError
 
 from vmaf_train.errors import DataError
 
@@ -19,9 +19,11 @@ __all__ = [
     "decode_mask",
     "grey_pixels",
     "open_picture",
+    "orientation",
     "read_bytes",
     "rgb_pixels",
     "short_side_size",
+    "stored_frames",
     "stored_size",
 ]
 
@@ -31,8 +33,19 @@ MASK_THRESHOLD = 127
 Pixels = NDArray[np.uint8]
 
 _MAX_FILE_BYTES = 256 << 20
-_SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
 _ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation to what undoes it. Pillow's own exif_transpose also writes the EXIF anew, which
+fails on many a damaged one."""
+_SWAPPING_ORIENTATIONS = (5, 6, 7, 8)
 _SRGB = ImageCms.createProfile("sRGB")
 
 
@@ -45,8 +58,9 @@ def decode_image(path: Path) -> Pixels:
     * Alpha: the picture is laid over white; the colours below full transparency never show.
     * 16 bit is scaled to 8 bit, not clipped. 32-bit integer and float pictures are refused,
       because nothing says what their range is.
-    * EXIF orientation is applied. A mask has to fit the picture as displayed.
-    * An embedded ICC profile is converted to sRGB; a profile that cannot be read is ignored.
+    * EXIF orientation is applied, and ignored where the EXIF cannot be read. A mask has to fit the
+      picture as displayed.
+    * An embedded ICC profile is converted to sRGB, after alpha; one that cannot be read is ignored.
 
     Returns:
         uint8 [H, W, 3], RGB, 0..255.
@@ -124,6 +138,15 @@ def open_picture(data: bytes) -> Image.Image:
     return picture
 
 
+def stored_frames(path: Path) -> int:
+    """Return how many pictures a file holds, of which the first one is decoded; 1 where it cannot be read."""
+    try:
+        with Image.open(path) as picture:
+            return int(getattr(picture, "n_frames", 1))
+    except Exception:  # Pillow's plugins raise many kinds; decoding says what is wrong.
+        return 1
+
+
 def stored_size(data: bytes) -> tuple[int, int]:
     """Return ``(h, w)`` of a picture as it will be displayed; from its header, except for TIFF.
 
@@ -134,11 +157,22 @@ def stored_size(data: bytes) -> tuple[int, int]:
         picture: Image.Image = Image.open(io.BytesIO(data))
         if picture.format == "TIFF":
             # Pillow itself turns a TIFF, at opening or at loading depending on its version.
-            picture = ImageOps.exif_transpose(picture)
-        turned = picture.getexif().get(_ORIENTATION_TAG) in _SWAPPING_ORIENTATIONS
+            picture.load()
+            picture = _upright(picture)
+            return picture.height, picture.width
+        turned = orientation(picture) in _SWAPPING_ORIENTATIONS
     except Exception as error:  # Pillow's plugins raise many kinds on damaged bytes.
         raise ValueError(_reason(data, error)) from error
     return (picture.width, picture.height) if turned else (picture.height, picture.width)
+
+
+def orientation(picture: Image.Image) -> int:
+    """Return the EXIF orientation, 1 to 8; 1 (upright) where none can be read."""
+    try:
+        found = picture.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # Pillow's EXIF reader raises many kinds on damaged bytes.
+        return 1
+    return found if found in _UPRIGHT else 1
 
 
 def rgb_pixels(picture: Image.Image) -> Pixels:
@@ -148,19 +182,16 @@ def rgb_pixels(picture: Image.Image) -> Pixels:
         ValueError: a mode without a known range.
     """
     profile = picture.info.get("icc_profile")
-    cmyk_as_stored = picture.mode == "CMYK" and picture.format == "JPEG" and "adobe" not in picture.info
-    upright = ImageOps.exif_transpose(picture)
-    if cmyk_as_stored:
-        # Pillow inverts each CMYK JPEG, as Adobe's programs store them.
-        upright = ImageChops.invert(upright)
-    upright = _eight_bit(upright)
+    upright = _eight_bit(_upright(picture))
+    grey = upright.mode in {"L", "LA", "La"}
     if upright.mode == "P":
         upright = upright.convert("RGBA" if "transparency" in upright.info else "RGB")
     if upright.has_transparency_data:
         with_alpha = upright.convert("RGBA")
         paper = Image.new("RGBA", with_alpha.size, (255, 255, 255, 255))
-        upright = Image.alpha_composite(paper, with_alpha).convert("RGB")
-    elif profile and upright.mode in {"RGB", "CMYK", "L"}:
+        # A profile of grey fits a picture of grey alone.
+        upright = Image.alpha_composite(paper, with_alpha).convert("L" if grey else "RGB")
+    if profile and upright.mode in {"RGB", "CMYK", "L"}:
         upright = _to_srgb(upright, profile)
     return np.array(upright.convert("RGB"), dtype=np.uint8)
 
@@ -171,7 +202,7 @@ def grey_pixels(picture: Image.Image) -> Pixels:
     Raises:
         ValueError: a mode without a known range.
     """
-    upright = _eight_bit(ImageOps.exif_transpose(picture))
+    upright = _eight_bit(_upright(picture))
     if upright.has_transparency_data:
         with_alpha = upright.convert("RGBA")
         ground = Image.new("RGBA", with_alpha.size, (0, 0, 0, 255))
@@ -192,6 +223,15 @@ def _decoded(path: Path, *, mask: bool) -> Pixels:
             found=str(error),
             next_step="fetch the file again or take the pair out (data inspect names all such files)",
         ) from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turn a loaded picture as its EXIF says; undo Pillow's inversion of a CMYK JPEG where it is wrong."""
+    as_stored = picture.mode == "CMYK" and picture.format == "JPEG" and "adobe" not in picture.info
+    turn = _UPRIGHT.get(orientation(picture))
+    upright = picture if turn is None else picture.transpose(turn)
+    # Pillow inverts each CMYK JPEG, as Adobe's programs store them.
+    return ImageChops.invert(upright) if as_stored else upright
 
 
 def _eight_bit(picture: Image.Image) -> Image.Image:

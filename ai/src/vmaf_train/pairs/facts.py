@@ -23,6 +23,7 @@ from vmaf_train.pairs.decode import (
     Pixels,
     grey_pixels,
     open_picture,
+    orientation,
     read_bytes,
     rgb_pixels,
 )
@@ -37,7 +38,6 @@ _log = logging.getLogger(__name__)
 _STORE_FORMAT = f"2 Pillow {PIL.__version__}"
 _TINY_FOREGROUND = 0.01
 _ICC_KEY = "icc_profile"
-_ORIENTATION_TAG = 0x0112
 _SUFFIXES = {
     "BMP": (".bmp",),
     "JPEG": (".jpg", ".jpeg"),
@@ -215,7 +215,7 @@ def _file_findings(picture: Image.Image, path: Path, side: Side, data: bytes) ->
         found.add(Finding.SIXTEEN_BIT_MASK if mask else Finding.SIXTEEN_BIT_IMAGE)
     if picture.has_transparency_data:
         found.add(Finding.ALPHA_MASK if mask else Finding.ALPHA_IMAGE)
-    if picture.getexif().get(_ORIENTATION_TAG, 1) in range(2, 9):
+    if orientation(picture) != 1:
         found.add(Finding.EXIF_ROTATED)
     if mask:
         if picture.format in {"JPEG", "MPO"}:

@@ -154,8 +154,9 @@ def compare_signal(
     from vmaf_train.prediction.passes import compare_inputs
 
     models = open_model(model_a, threads=threads), open_model(model_b, threads=threads)
-    clips = compare_inputs(models, inputs, form, limit=frames, console=Console(stderr=True))
-    rows = [compare(name, pairs) for name, pairs in clips]
+    seen = compare_inputs(models, inputs, form, limit=frames, console=Console(stderr=True))
+    rows = [compare(name, pairs, notes) for name, pairs, notes in seen]
+    clips = [(name, pairs) for name, pairs, _ in seen]
     whole = rows[0]
     if len(clips) > 1:
         whole = compare("all", [pair for _, pairs in clips for pair in pairs])
@@ -164,6 +165,7 @@ def compare_signal(
     write_atomic(plot, signal_plot(models, clips, f"correlation {said}", form=drawn))
     _write(json_file, lambda: dump_json(comparison_dict(models, rows)))
     notes = [(letter, str(model.path)) for letter, model in zip("AB", models, strict=True)]
+    notes += [(row.name, note) for row in rows for note in row.notes]
     _show(comparison_table(rows), [*notes, ("plot", str(plot))], aside=json_file == _TO_STDOUT)
 
 

@@ -34,6 +34,7 @@ class Comparison:
         correlation: Pearson's, -1 to 1; None where it is undefined.
         undefined: why it is undefined; empty where it is a number.
         difference: mean absolute difference of the two means.
+        notes: what was done to the clip or to the frames before they were fed.
     """
 
     name: str
@@ -42,10 +43,11 @@ class Comparison:
     correlation: float | None
     undefined: str
     difference: float
+    notes: tuple[str, ...] = ()
 
 
-def compare(name: str, pairs: Pairs) -> Comparison:
-    """Compare two series, given as one pair per frame, at least one."""
+def compare(name: str, pairs: Pairs, notes: tuple[str, ...] = ()) -> Comparison:
+    """Compare two series, given as one pair per frame, at least one; ``notes`` are passed on."""
     first, second = (summarise([pair[side] for pair in pairs]) for side in (0, 1))
     one, two = (np.array([pair[side].mean for pair in pairs], dtype=np.float64) for side in (0, 1))
     undefined = ""
@@ -57,7 +59,7 @@ def compare(name: str, pairs: Pairs) -> Comparison:
     correlation = None if undefined else float(np.corrcoef(one, two)[0, 1])
     if correlation is not None and not math.isfinite(correlation):
         correlation, undefined = None, "it is not a finite number"
-    return Comparison(name, first, second, correlation, undefined, float(np.abs(one - two).mean()))
+    return Comparison(name, first, second, correlation, undefined, float(np.abs(one - two).mean()), notes)
 
 
 def comparison_dict(models: tuple[MapModel, MapModel], rows: Sequence[Comparison]) -> dict[str, Any]:
@@ -77,6 +79,7 @@ def comparison_dict(models: tuple[MapModel, MapModel], rows: Sequence[Comparison
                 "correlation": row.correlation,
                 "undefined": row.undefined or None,
                 "mean_absolute_difference": row.difference,
+                "notes": list(row.notes),
             }
             for row in rows
         ],

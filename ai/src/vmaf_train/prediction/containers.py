@@ -25,7 +25,10 @@ _ENTRIES = (
 )
 # Every decoded frame gets the next time stamp, so that a constant rate neither repeats nor drops one.
 _EVERY_FRAME_ONCE = "settb=1/25,setpts=N"
-_TO_CONTRACT = "scale=out_color_matrix=bt709:out_range=tv,format={}"
+_TO_CONTRACT = "scale={}out_color_matrix=bt709:out_range=tv,format={}"
+# swscale takes a matrix that is not told as BT.601, and would turn the samples of most clips.
+_UNMARKED_IS_BT709 = "in_color_matrix=bt709:"
+_UNMARKED = {"unknown", "unspecified", "reserved"}
 
 
 @contextmanager
@@ -48,8 +51,11 @@ def open_container(path: Path, wanted: Chroma | None) -> Iterator[Clip]:
     notes = []
     if wanted is not None:
         name = pixel_format_name(wanted)
-        filters = f"{_TO_CONTRACT.format(name)},{filters}"
-        notes.append(f"{stored} converted by ffmpeg to {name}, BT.709 limited range")
+        marked = stream.get("color_space", "unknown") not in _UNMARKED
+        filters = f"{_TO_CONTRACT.format('' if marked else _UNMARKED_IS_BT709, name)},{filters}"
+        converted = f"{stored} converted by ffmpeg to {name}, BT.709 limited range"
+        notes.append(converted if marked else f"{converted}; read as BT.709, as no matrix is marked")
+        notes += _field_notes(stream)
     else:
         if _FULL_RANGE.get(stored, stored) not in PIXEL_FORMATS:
             raise ContractError(
@@ -137,11 +143,15 @@ def _notes(stream: dict[str, Any], stored: str) -> list[str]:
     if stored in _FULL_RANGE or stream.get("color_range") == "pc":
         notes.append("marked as full range; read as limited range, as the extractor reads it")
     space = stream.get("color_space", "unknown")
-    if space not in {"bt709", "unknown", "reserved"}:
+    if space not in {"bt709", *_UNMARKED}:
         notes.append(f"marked as {space}; read as BT.709, as the extractor reads it")
-    if stream.get("field_order", "unknown") not in {"progressive", "unknown"}:
-        notes.append("interlaced; the two fields of a frame are read as one picture")
-    return notes
+    return notes + _field_notes(stream)
+
+
+def _field_notes(stream: dict[str, Any]) -> list[str]:
+    if stream.get("field_order", "unknown") in {"progressive", "unknown"}:
+        return []
+    return ["interlaced; the two fields of a frame are read as one picture"]
 
 
 def _total(stream: dict[str, Any]) -> int | None:

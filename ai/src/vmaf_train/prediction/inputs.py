@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 from vmaf_train.errors import ConfigError, DataError
 from vmaf_train.frames import Chroma, rgb_to_yuv, split_planes
-from vmaf_train.pairs.decode import decode_image
-from vmaf_train.pairs.layouts import is_junk, is_picture
+from vmaf_train.pairs.decode import decode_image, stored_frames
+from vmaf_train.pairs.layouts import folder_entries, is_junk, is_picture
+from vmaf_train.pairs.listing import printable
 from vmaf_train.prediction.clip import Clip, ClipKind, Frame, pixel_format_name
 from vmaf_train.prediction.containers import open_container
 from vmaf_train.prediction.y4m import (
@@ -58,7 +59,7 @@ def open_clip(name: str, form: FrameForm) -> AbstractContextManager[Clip]:
     path = Path(name)
     if name == STANDARD_INPUT:
         return _open_y4m(None, "standard input")
-    if path.is_dir():
+    if _is_folder(path):
         return _open_folder(path, form.chroma or Chroma.YUV420)
     suffix = path.suffix.lower()
     if suffix == ".y4m":
@@ -66,7 +67,9 @@ def open_clip(name: str, form: FrameForm) -> AbstractContextManager[Clip]:
     if suffix == ".yuv":
         return _open_raw(path, form)
     if is_picture(path.name):
-        return _open_pictures(path, ClipKind.PICTURE, [path], form.chroma or Chroma.YUV420, [])
+        count = stored_frames(path)
+        notes = [f"the first of {count} pictures in the file"] if count > 1 else []
+        return _open_pictures(path, ClipKind.PICTURE, [path], form.chroma or Chroma.YUV420, notes)
     return open_container(path, form.chroma)
 
 
@@ -90,6 +93,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 @contextmanager
 def _open_y4m(path: Path | None, name: str) -> Iterator[Clip]:
     if path is None:
+        if sys.stdin is None:  # closed by whoever started this
+            raise DataError(name, expected="a stream", found="none", next_step="pipe a .y4m clip into it")
         yield _y4m_clip(sys.stdin.buffer, name, None)
         return
     with _opened(path) as stream:
@@ -131,7 +136,7 @@ def _open_raw(path: Path, form: FrameForm) -> Iterator[Clip]:
 
 
 def _open_folder(folder: Path, chroma: Chroma) -> AbstractContextManager[Clip]:
-    names = [entry.name for entry in folder.iterdir() if entry.is_file() and not is_junk(entry.name)]
+    names = [name for name, is_folder in folder_entries(folder) if not is_folder and not is_junk(name)]
     pictures = sorted((name for name in names if is_picture(name)), key=_by_number)
     if not pictures:
         raise DataError(
@@ -155,7 +160,19 @@ def _open_pictures(
     yield Clip(str(path), kind, chroma, len(paths), frames, [made, *notes])
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise DataError(
+            printable(path)[:100],
+            expected="the name of a clip",
+            found=error.strerror or str(error),
+            next_step="correct the name, or the permissions of its folder",
+        ) from error
+
+
 def _by_number(name: str) -> list[tuple[int, str]]:
     """Order f2 before f10; texts that differ in leading zeros alone keep an order too."""
     parts = re.split(r"(\d+)", name)
-    return [(int(part) if part.isdigit() else -1, part) for part in parts]
+    return [(int(part) if part.isdecimal() else -1, part) for part in parts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -69,11 +70,19 @@ def _png(picture: Image.Image) -> bytes:
 
 
 def picture_label(name: str, taken: set[str]) -> str:
-    """Return how the pictures of an input begin, and add it to ``taken``; no two inputs share one."""
+    """Return how the pictures of an input begin, and add it to ``taken``.
+
+    No two inputs share one, nor is one what another's frames are called: ``a-000003``.
+    """
     stem = "stdin" if name == "-" else Path(name).resolve().stem
     label, number = stem, 1
-    while label in taken:
+    while any(_meet(label, other) for other in taken):
         number += 1
         label = f"{stem}.{number}"
     taken.add(label)
     return label
+
+
+def _meet(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return re.fullmatch(re.escape(short) + r"(-\d+)?", long) is not None

@@ -18,7 +18,7 @@ from vmaf_train.prediction.comparison import Pairs
 from vmaf_train.prediction.inputs import STANDARD_INPUT, FrameForm, open_clip
 from vmaf_train.prediction.overlays import map_png, overlay_png, picture_label
 from vmaf_train.prediction.progress import frame_bar
-from vmaf_train.prediction.reports import InputReport, input_report
+from vmaf_train.prediction.reports import InputReport, input_report, padding_note
 from vmaf_train.prediction.roi_files import RoiTarget, RoiWriter
 from vmaf_train.prediction.signal import FrameSignal, Seen, feature_stem, see
 
@@ -107,14 +107,14 @@ def compare_inputs(
     *,
     limit: int | None = None,
     console: Console,
-) -> list[tuple[str, Pairs]]:
-    """Run two models over the same frames of every input; return each input's pairs of numbers.
+) -> list[tuple[str, Pairs, tuple[str, ...]]]:
+    """Run two models over the same frames of every input; return each one's pairs of numbers and its notes.
 
     Raises:
         as :func:`predict_inputs`.
     """
     _require_inputs(names, form)
-    found: list[tuple[str, Pairs]] = []
+    found: list[tuple[str, Pairs, tuple[str, ...]]] = []
     for name in names:
         with (
             open_clip(name, form) as clip,
@@ -125,7 +125,11 @@ def compare_inputs(
             for seen in frames:
                 pairs.append((seen.signals[0], seen.signals[1]))
                 advance()
-        found.append((name, pairs))
+        notes = list(clip.notes)
+        for letter, side, model in zip("AB", (0, 1), models, strict=True):
+            if note := padding_note(model, [pair[side] for pair in pairs]):
+                notes.append(f"{letter} {note}")
+        found.append((name, pairs, tuple(notes)))
     return found
 
 

@@ -15,7 +15,7 @@ from vmaf_train.onnx_session import MapModel
 from vmaf_train.prediction.clip import Clip
 from vmaf_train.prediction.signal import FrameSignal, SeriesSummary, feature_stem, summarise
 
-__all__ = ["InputReport", "csv_text", "input_report", "prediction_dict", "prediction_table"]
+__all__ = ["InputReport", "csv_text", "input_report", "padding_note", "prediction_dict", "prediction_table"]
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,20 @@ class InputReport:
     summary: SeriesSummary
 
 
+def padding_note(model: MapModel, signals: Sequence[FrameSignal]) -> str:
+    """Return what was done to frames that the model does not take as they are; empty for nothing."""
+    if all(model.fed_size(item.height, item.width) == (item.height, item.width) for item in signals):
+        return ""
+    return f"{model.sizing}; a loader that feeds the native size refuses such frames"
+
+
 def input_report(model: MapModel, clip: Clip, signals: Sequence[FrameSignal]) -> InputReport:
     """Return the report of a clip that was read; ``signals`` has at least one frame."""
     first = signals[0]
     tall, wide = model.fed_size(first.height, first.width)
     notes = list(clip.notes)
-    if any(model.fed_size(item.height, item.width) != (item.height, item.width) for item in signals):
-        notes.append(f"{model.sizing}; a loader that feeds the native size refuses such frames")
+    if note := padding_note(model, signals):
+        notes.append(note)
     return InputReport(
         clip.name,
         str(clip.kind),

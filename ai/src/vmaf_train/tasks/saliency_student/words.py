@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmaf_train.run_record import CardText
-from vmaf_train.tasks.saliency_student.config import ModelConfig, SaliencyConfig, ValidationConfig
+from vmaf_train.tasks.saliency_student.config import ModelConfig, SaliencyConfig
 from vmaf_train.tasks.saliency_student.exporter import saliency_export_spec
 
 __all__ = ["saliency_card_text"]
@@ -67,7 +67,7 @@ def saliency_card_text(config: SaliencyConfig) -> CardText:
         ),
         how_to_read=_HOW_TO_READ,
         usage=_usage(config),
-        validation=_validation(config.validation),
+        validation=_validation(config),
         limits=(
             "Frames are 8-bit YUV 4:2:0, 4:2:2 or 4:4:4; 10-bit and 4:0:0 are not supported.",
             "Colours are read as BT.709 limited range; other matrices and ranges shift the map.",
@@ -93,10 +93,16 @@ def _usage(config: SaliencyConfig) -> str:
     )
 
 
-def _validation(config: ValidationConfig) -> str:
+def _validation(config: SaliencyConfig) -> str:
+    judged = config.validation
+    made = (
+        f"drawn at a short side of {config.augmentation.short_side} pixels"
+        if config.data.root is None
+        else f"scaled to a short side of {judged.size} pixels"
+    )
     return (
-        f"scaled to a short side of {config.size} pixels, its central {config.size}x{config.size} pixels, "
-        f"IoU of the map at {config.threshold:g} (1 where map and truth are both empty there), mean over "
+        f"{made}, its central {judged.size}x{judged.size} pixels, "
+        f"IoU of the map at {judged.threshold:g} (1 where map and truth are both empty there), mean over "
         "samples, in PyTorch"
     )
 
