@@ -32,7 +32,7 @@ def test_every_name_is_what_its_module_holds() -> None:
         "RunPaths": "pipeline",
         "VmafTrainError": "errors",
         "check_model": "op_allowlist",
-        "load_config": "config",
+        "load_config": "config_files",
         "load_task": "discovery",
         "run": "pipeline",
     }

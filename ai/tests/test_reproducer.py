@@ -34,6 +34,7 @@ WIDE = TaskPlugin(name="wide", summary="", config_type=WideConfig, create=lambda
         ("smoke", []),
         ("saliency_student_v2", []),
         ("saliency_student_v2_first", []),
+        ("saliency_student_v2_second", []),
         ("saliency_student_v2", ["fit.epochs=3", "augmentation.colour.contrast=0"]),
         ("smoke", ["fit.seed=7", "augmentation.flip_probability=0"]),
         ("saliency_student_v2_first", ["augmentation.resized_crop=null"]),
