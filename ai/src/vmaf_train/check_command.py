@@ -37,7 +37,7 @@ def check(
             next_step="name the task with --task",
         )
     plugin = load_task(task) if task else None
-    from vmaf_train.op_allowlist import check_model
+    from vmaf_train.op_allowlist import check_model, read_model
 
     report = check_model(model)
     fault: ContractError | None = None
@@ -46,7 +46,7 @@ def check(
         from vmaf_train.onnx_export import check_contract
 
         try:
-            check_contract(model.read_bytes(), *file_contract(plugin, model, config))
+            check_contract(read_model(model), *file_contract(plugin, model, config))
         except ContractError as error:
             fault = error
     if as_json:

@@ -19,6 +19,12 @@ def save(path: Path, picture: Image.Image, kind: str, **options: object) -> Path
     return path
 
 
+def without_adobes_marker(data: bytes) -> bytes:
+    """A JPEG without the segment by which Adobe's programs say how they store CMYK."""
+    at = data.index(b"\xff\xee")
+    return data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
+
+
 def test_a_grey_jpeg_gives_three_equal_channels(tmp_path: Path) -> None:
     pixels = decode_image(save(tmp_path / "a.jpg", Image.new("L", (9, 5), 77), "JPEG"))
     assert pixels.shape == (5, 9, 3)
@@ -34,11 +40,8 @@ def test_a_cmyk_jpeg_as_adobe_stores_it_keeps_its_colours(tmp_path: Path) -> Non
 
 def test_a_cmyk_jpeg_without_adobes_marker_is_not_inverted(tmp_path: Path) -> None:
     ink = Image.eval(Image.new("RGB", (16, 16), RED).convert("CMYK"), lambda level: 255 - level)
-    data = encoded(ink, "JPEG", quality=100)
-    at = data.index(b"\xff\xee")
-    length = 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     path = tmp_path / "a.jpg"
-    path.write_bytes(data[:at] + data[at + length :])
+    path.write_bytes(without_adobes_marker(encoded(ink, "JPEG", quality=100)))
     assert "adobe" not in open_picture(path.read_bytes()).info
     assert np.abs(decode_image(path).astype(int) - RED).max() <= 3
 
@@ -48,10 +51,9 @@ def test_a_cmyk_mask_counts_by_its_colours_with_the_marker_and_without(tmp_path:
     truth[4:12, 4:12] = 255
     ink = Image.fromarray(truth).convert("CMYK")
     marked = save(tmp_path / "marked.jpg", ink, "JPEG", quality=100)
-    data = encoded(Image.eval(ink, lambda level: 255 - level), "JPEG", quality=100)
-    at = data.index(b"\xff\xee")
     plain = tmp_path / "plain.jpg"
-    plain.write_bytes(data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :])
+    inverted = Image.eval(ink, lambda level: 255 - level)
+    plain.write_bytes(without_adobes_marker(encoded(inverted, "JPEG", quality=100)))
     for path in (marked, plain):
         assert ((decode_mask(path) > 127) == (truth[..., 0] > 127)).all()
 
