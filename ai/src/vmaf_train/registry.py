@@ -344,8 +344,8 @@ def _notes(record: RunRecord) -> str:
     """What a user must know before choosing the model, in a few sentences."""
     parts = ["Smoke model: not for use."] if record.smoke else []
     if record.gate.applied and record.gate.value is not None and record.data is not None:
-        count = record.gate.samples.get(record.gate.metric, record.data.val)
-        parts.append(f"Validation {record.gate.metric} {record.gate.value:.4f} over {count} samples.")
+        metric, value = record.gate.metric, record.gate.value
+        parts.append(f"Validation {metric} {value:.4f} over {record.validated(metric)} samples.")
     own = (test for test in record.evaluations if record.export and test.model_sha256 == record.export.sha256)
     if (test := next(own, None)) and test.metrics:
         measure, figure = next(iter(test.metrics.items()))

@@ -368,6 +368,10 @@ class RunRecord(Record):
         files = ((self.export, _FLOAT), (self.quantised, "8-bit form"))
         return {file.sha256: form for file, form in files if file is not None}
 
+    def validated(self, metric: str) -> int:
+        """Return how many held-out samples a metric of the gate counts."""
+        return self.gate.samples.get(metric, self.data.val if self.data else 0)
+
     def test_name(self, test: Evaluation) -> str:
         """Return the name of the test's set, and the form of the file where it is not the first."""
         form = self.forms.get(test.model_sha256, "another file")

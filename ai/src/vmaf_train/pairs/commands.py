@@ -6,11 +6,15 @@ Everything heavy is imported inside the commands, so that help costs nothing.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vmaf_train.progress import progress_bar
+
+if TYPE_CHECKING:
+    from vmaf_train.pairs.inspection import Inspection
+    from vmaf_train.pairs.listing import Listing
 
 __all__ = ["data_app"]
 
@@ -41,25 +45,18 @@ def inspect_command(
     as_json: AsJson = False,
 ) -> None:
     """Decode every pair to its last pixel; say what is kept, what is dropped and what is odd."""
-    from vmaf_train.pairs.inspection import inspect_pairs, require_clean
+    from vmaf_train.pairs.inspection import require_clean
     from vmaf_train.pairs.leakage import find_leaks
     from vmaf_train.pairs.listing import find_pairs, join_sets
-    from vmaf_train.pairs.places import findings_path
     from vmaf_train.pairs.reports import inspection_dict, inspection_table
     from vmaf_train.pairs.sheet import contact_sheet
 
     listing = join_sets([find_pairs(root, layout) for root in roots])
     test = None if against is None else find_pairs(against)
-    with progress_bar("inspecting") as told:
-        inspection = inspect_pairs(
-            listing, workers=workers, findings_cache=findings_path(listing.root, cache_dir), progress=told
-        )
+    inspection = _inspected(listing, "inspecting", workers, cache_dir)
     leaks = None
     if test is not None:
-        with progress_bar("inspecting the other set") as told:
-            tested = inspect_pairs(
-                test, workers=workers, findings_cache=findings_path(test.root, cache_dir), progress=told
-            )
+        tested = _inspected(test, "inspecting the other set", workers, cache_dir)
         with progress_bar("comparing") as told:
             leaks = find_leaks(inspection.kept, tested.kept, workers=workers, progress=told)
     if sheet is not None:
@@ -70,6 +67,16 @@ def inspect_command(
         _print(inspection_table(inspection, leaks))
     if strict:
         require_clean(inspection)
+
+
+def _inspected(listing: Listing, what: str, workers: int | None, cache_dir: Path | None) -> Inspection:
+    from vmaf_train.pairs.inspection import inspect_pairs
+    from vmaf_train.pairs.places import findings_path
+
+    with progress_bar(what) as told:
+        return inspect_pairs(
+            listing, workers=workers, findings_cache=findings_path(listing.root, cache_dir), progress=told
+        )
 
 
 @data_app.command("fetch")
