@@ -6,9 +6,12 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from torch import Tensor
 
+from vmaf_train import narrow_concat
 from vmaf_train.config import ExportConfig
 from vmaf_train.onnx_export import ExportedModel, check_parity, export_onnx
+from vmaf_train.tasks.saliency_student import model
 from vmaf_train.tasks.saliency_student.config import ModelConfig
 from vmaf_train.tasks.saliency_student.exporter import saliency_export_spec
 from vmaf_train.tasks.saliency_student.model import build_model
@@ -80,3 +83,29 @@ def test_its_size_rule_stands_in_the_spec() -> None:
     assert (spec.size_multiple, spec.min_size) == (8, 8)
     assert all(side % 8 == 0 for size in spec.probe_sizes for side in size)
     assert sum(height != width for height, width in spec.probe_sizes) >= 4
+
+
+def test_in_bfloat16_the_skip_of_few_channels_is_joined_the_faster_way_with_the_same_gradients(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    network = build_model(ModelConfig()).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    image = torch.randn(1, 3, 16, 16).to(memory_format=torch.channels_last)
+
+    def gradients() -> tuple[Tensor, ...]:
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network(image)
+        return torch.autograd.grad(logits.float().square().sum(), tuple(network.parameters()))
+
+    joined: list[list[int]] = []
+    forward = narrow_concat._Joined.forward
+
+    def noted(ctx: object, *parts: Tensor) -> Tensor:
+        joined.append([part.shape[1] for part in parts])
+        return forward(ctx, *parts)
+
+    monkeypatch.setattr(narrow_concat._Joined, "forward", noted)
+    found = gradients()
+    assert joined == [[8, 16]]
+    monkeypatch.setattr(model, "joined_channels", lambda *parts: torch.cat(parts, dim=1))
+    assert all(torch.equal(one, other) for one, other in zip(found, gradients(), strict=True))

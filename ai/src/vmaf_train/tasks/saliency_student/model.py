@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vmaf_train.narrow_concat import joined_channels
 from vmaf_train.tasks.saliency_student.config import ModelConfig
 from vmaf_train.tasks.saliency_student.fixed_scale import FixedScaleNet
 
@@ -75,7 +76,7 @@ class TinyUNet(nn.Module):
             features = self.pool(features)
         features = self.bottleneck(features)  # [N, 48, H / 8, W / 8]
         for upsample, block in zip(self.upsamplers, self.decoder, strict=True):
-            features = block(torch.cat((upsample(features), skips.pop()), dim=1))
+            features = block(joined_channels(upsample(features), skips.pop()))
         logits: Tensor = self.head(features)
         return logits
 
