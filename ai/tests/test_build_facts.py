@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import vmaf_train
-from vmaf_train.build_facts import build_facts, installed_version
+from vmaf_train.build_facts import build_facts, installed_version, source_commit
+from vmaf_train.config import FitConfig
+from vmaf_train.hardware import choose_hardware, environment_record
 
 
 def test_what_is_not_installed_has_no_version() -> None:
@@ -47,3 +49,9 @@ def test_a_changed_checkout_is_marked(tmp_path: Path, monkeypatch: pytest.Monkey
     assert build_facts()["commit"] == commit
     module.write_text("changed = 1\n")
     assert build_facts()["commit"] == commit + "+"
+
+
+def test_a_run_records_the_commit_of_the_code_that_was_loaded() -> None:
+    assert environment_record(choose_hardware(FitConfig())).commit == source_commit()
+    checkout = (Path(vmaf_train.__file__).resolve().parents[3] / ".git").exists()
+    assert (source_commit() is not None) == (checkout and shutil.which("git") is not None)

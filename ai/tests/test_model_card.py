@@ -79,6 +79,7 @@ RECORDS: dict[str, dict[str, Any]] = {
         "training.resumed_at": [1],
         "training.byte_reproducible": False,
         "environment.processes": 2,
+        "environment.commit": "0123456789ab+",
         "smoke": True,
     },
 }
@@ -92,6 +93,20 @@ def test_what_is_rendered_is_whole_and_ends_with_one_newline(name: str) -> None:
         assert not text.endswith("\n\n")
         assert "\n\n\n" not in text
         assert [line for line in text.splitlines() if line != line.rstrip()] == []
+
+
+@pytest.mark.parametrize(
+    ("commit", "told"),
+    [
+        (None, "vmaf_train 0.1.0."),
+        ("0123456789ab", "vmaf_train 0.1.0 at commit `0123456789ab`."),
+        ("0123456789ab+", "vmaf_train 0.1.0 at commit `0123456789ab` with changes that are in no commit."),
+    ],
+)
+def test_the_commit_of_the_code_is_told_where_it_is_known(commit: str | None, told: str) -> None:
+    texts = rendered(tiny_record(changes={"environment.commit": commit}))
+    for text in (texts["card"], texts["page"], texts["failure"]):
+        assert f", {told}\n" in text
 
 
 @pytest.mark.parametrize("name", RECORDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import vmaf_train
 
-__all__ = ["build_facts", "installed_version", "version_text"]
+__all__ = ["build_facts", "installed_version", "source_commit", "version_text"]
 
 _PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 _GIT_SECONDS = 5.0
@@ -23,10 +24,19 @@ def build_facts() -> dict[str, str | None]:
     """
     return {
         "vmaf-train": vmaf_train.__version__,
-        "commit": _commit(Path(vmaf_train.__file__).resolve().parents[3]),
+        "commit": _commit(),
         "python": platform.python_version(),
         **{name: installed_version(name) for name in _PACKAGES},
     }
+
+
+@functools.cache
+def source_commit() -> str | None:
+    """Return the git commit of the running code, with ``+`` where tracked files differ from it.
+
+    None outside a checkout. Asked of git once per process, as what is loaded stays.
+    """
+    return _commit()
 
 
 def version_text() -> str:
@@ -45,8 +55,8 @@ def installed_version(package: str) -> str | None:
         return None
 
 
-def _commit(checkout: Path) -> str | None:
-    """The checkout's commit, with ``+`` where tracked files differ from it."""
+def _commit() -> str | None:
+    checkout = Path(vmaf_train.__file__).resolve().parents[3]
     git = shutil.which("git")
     if git is None or not (checkout / ".git").exists():
         return None

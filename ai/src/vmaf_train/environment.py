@@ -15,6 +15,8 @@ class EnvironmentRecord(Record):
     """Where it was trained; a claim of reproducibility holds for this alone."""
 
     vmaf_train: str
+    commit: str | None = None
+    """Of vmaf_train's checkout, with ``+`` where files differed from it; None outside one."""
     python: str
     torch: str
     onnx: str

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 import vmaf_train
+from vmaf_train.build_facts import source_commit
 from vmaf_train.config import FitConfig
 from vmaf_train.errors import ConfigError
 from vmaf_train.processor import processor_name
@@ -128,6 +129,7 @@ def environment_record(hardware: Hardware, processes: int = 1) -> EnvironmentRec
     """Return versions and machine for the run record; no host, user or path."""
     return EnvironmentRecord(
         vmaf_train=vmaf_train.__version__,
+        commit=source_commit(),
         python=platform.python_version(),
         torch=torch.__version__,
         onnx=importlib.metadata.version("onnx"),
