@@ -13,7 +13,7 @@ ARGS ?=
 # A folder that holds DUTS-TR-Image and DUTS-TR-Mask; empty takes the embedded corpus.
 DUTS_ROOT ?=
 # Where a real model goes: apart from those that ship, whose id the recipe has. What ARGS says goes over it.
-REAL := --model-dir build/real/model/tiny --docs-dir build/real/docs/ai/models
+REAL := --model-dir build/real/model/tiny
 FUZZ_SECONDS ?= 60
 
 .PHONY: help setup model-saliency test check format core fuzz bench docs clean
@@ -33,7 +33,7 @@ $(STAMP): pyproject.toml constraints.txt
 model-saliency: $(STAMP) ## train, gate, export and register a saliency model
 ifeq ($(strip $(DUTS_ROOT)),)
 	$(BIN)/vmaf-train run saliency_student --replace $(ARGS)
-	$(BIN)/vmaf-train verify --model-dir build/model/tiny --docs-dir build/docs/ai/models
+	$(BIN)/vmaf-train verify --model-dir build/model/tiny
 	@echo
 	@echo "That was the smoke model. The real one, from a folder with DUTS-TR-Image and DUTS-TR-Mask:"
 	@echo "    make model-saliency DUTS_ROOT=/path/to/DUTS-TR"

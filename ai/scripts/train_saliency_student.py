@@ -22,7 +22,7 @@ from vmaf_train.files import require_writable, write_atomic
 from vmaf_train.interruption import Stopped
 from vmaf_train.pipeline import RunPaths, run
 from vmaf_train.report import ConsoleReporter
-from vmaf_train.run_paths import choose_run_dir, require_data_folders, stopped_line
+from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders, stopped_line
 from vmaf_train.summary import summary_table
 
 
@@ -43,7 +43,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--metrics-out", type=Path, help="the run record as JSON")
     parser.add_argument(
-        "--docs-dir", type=Path, default=Path("docs/ai/models"), help="folder of the docs page"
+        "--docs-dir", type=Path, help="folder of the docs page; default as for vmaf-train run"
     )
     parser.add_argument("--replace", action="store_true", help="replace a model of the same name")
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted run")
@@ -86,7 +86,7 @@ def main(words: list[str] | None = None) -> int:
             record = run(
                 plugin,
                 config,
-                RunPaths(folder, flags.output.parent, flags.docs_dir),
+                RunPaths(folder, *default_output_dirs(config, flags.output.parent, flags.docs_dir)),
                 replace=flags.replace,
                 resume=flags.resume,
                 reporter=ConsoleReporter(console),

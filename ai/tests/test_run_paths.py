@@ -16,6 +16,7 @@ from vmaf_train.interruption import Stopped
 from vmaf_train.run_paths import (
     choose_run_dir,
     default_output_dirs,
+    docs_folder,
     owned_run_dir,
     require_data_folders,
     stopped_line,
@@ -44,7 +45,16 @@ def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_smoke_model_goes_below_build_unless_told_otherwise() -> None:
     assert default_output_dirs(REAL, None, None) == (Path("model/tiny"), Path("docs/ai/models"))
     assert default_output_dirs(SMOKE, None, None) == (Path("build/model/tiny"), Path("build/docs/ai/models"))
-    assert default_output_dirs(SMOKE, Path("m"), None) == (Path("m"), Path("build/docs/ai/models"))
+    assert default_output_dirs(SMOKE, Path("m"), None) == (Path("m"), Path("m/docs"))
+    assert default_output_dirs(REAL, None, Path("d")) == (Path("model/tiny"), Path("d"))
+
+
+def test_each_model_folder_has_a_docs_folder_of_its_own() -> None:
+    beside = {"model/tiny": "docs/ai/models", "build/model/tiny/": "build/docs/ai/models"}
+    beside |= {"/a/model/tiny": "/a/docs/ai/models", "../model/tiny": "../docs/ai/models"}
+    within = {"models": "models/docs", "tiny": "tiny/docs", "model/small": "model/small/docs"}
+    for models, docs in (beside | within).items():
+        assert docs_folder(Path(models)) == Path(docs)
     assert default_output_dirs(REAL, None, Path("d")) == (Path("model/tiny"), Path("d"))
 
 

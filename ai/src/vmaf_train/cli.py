@@ -18,7 +18,6 @@ from rich.table import Table
 from vmaf_train.build_facts import version_text
 from vmaf_train.check_command import check
 from vmaf_train.command_options import (
-    DOCS_DIR,
     MODEL_DIR,
     ConfigFile,
     DataRoot,
@@ -41,6 +40,7 @@ from vmaf_train.quantise_command import quantise
 from vmaf_train.run_paths import (
     choose_run_dir,
     default_output_dirs,
+    docs_folder,
     follows,
     require_data_folders,
     resolve_config,
@@ -116,10 +116,7 @@ def run(
         Path | None,
         typer.Option(help="Folder of registry.json; default model/tiny, in build/ for smoke models."),
     ] = None,
-    docs_dir: Annotated[
-        Path | None,
-        typer.Option(help="Folder of docs pages; default docs/ai/models, in build/ for smoke models."),
-    ] = None,
+    docs_dir: DocsDir = None,
     model_id: Annotated[str | None, typer.Option("--id", help="Name of the model in the registry.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a model of the same id.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
@@ -200,12 +197,12 @@ app.command()(check)
 
 
 @app.command()
-def verify(model_dir: ModelDir = MODEL_DIR, docs_dir: DocsDir = DOCS_DIR, as_json: Json = False) -> None:
+def verify(model_dir: ModelDir = MODEL_DIR, docs_dir: DocsDir = None, as_json: Json = False) -> None:
     """Check that registry, model files, sidecars, digests, cards and pages agree."""
     from vmaf_train.registry import load_registry
     from vmaf_train.verify import verify_problems
 
-    problems = verify_problems(model_dir, docs_dir)
+    problems = verify_problems(model_dir, docs_dir or docs_folder(model_dir))
     if as_json:
         print(json.dumps({"ok": not problems, "problems": problems}, indent=2))
     else:
@@ -221,7 +218,7 @@ def verify(model_dir: ModelDir = MODEL_DIR, docs_dir: DocsDir = DOCS_DIR, as_jso
 def card(
     model_id: Annotated[str, typer.Argument(metavar="ID", help="Name of a registered model.")],
     model_dir: ModelDir = MODEL_DIR,
-    docs_dir: DocsDir = DOCS_DIR,
+    docs_dir: DocsDir = None,
     check_only: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if card, page or a picture differs.")
     ] = False,
@@ -232,6 +229,7 @@ def card(
     from vmaf_train.registry import load_sidecar, require_row
     from vmaf_train.staging import finish_interrupted
 
+    docs_dir = docs_dir or docs_folder(model_dir)
     if not check_only:
         finish_interrupted(model_dir, docs_dir)
     entry = require_row(model_dir, model_id)

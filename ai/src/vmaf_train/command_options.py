@@ -10,7 +10,6 @@ import typer
 from vmaf_train.completion import config_names, task_names
 
 __all__ = [
-    "DOCS_DIR",
     "MODEL_DIR",
     "ConfigFile",
     "DataRoot",
@@ -28,7 +27,13 @@ DataRoot = Annotated[
     Path | None, typer.Option(help="Folder of the training data; the same as --set data.root=DIR.")
 ]
 ModelDir = Annotated[Path, typer.Option(help="Folder of registry.json and the models.")]
-DocsDir = Annotated[Path, typer.Option(help="Folder of the models' docs pages.")]
+DocsDir = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the models' docs pages; default docs/ai/models beside model/tiny, else docs within "
+        "the model folder."
+    ),
+]
 ConfigFile = Annotated[
     str | None,
     typer.Option(
@@ -39,4 +44,3 @@ Overrides = Annotated[list[str] | None, typer.Option("--set", help="section.key=
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program to read.")]
 
 MODEL_DIR = Path("model/tiny")
-DOCS_DIR = Path("docs/ai/models")

@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from vmaf_train.command_options import DOCS_DIR, MODEL_DIR, DocsDir, ModelDir
+from vmaf_train.command_options import MODEL_DIR, DocsDir, ModelDir
 from vmaf_train.discovery import load_task
 from vmaf_train.errors import ConfigError
+from vmaf_train.run_paths import docs_folder
 
 __all__ = ["quantise"]
 
@@ -30,7 +31,7 @@ def quantise(
     ] = 0.005,
     threads: Annotated[int, typer.Option(min=1, help="Threads of a timed run.")] = 2,
     model_dir: ModelDir = MODEL_DIR,
-    docs_dir: DocsDir = DOCS_DIR,
+    docs_dir: DocsDir = None,
 ) -> None:
     """Make a registered model's 8-bit form, measure it, and ship it beside the model if it holds."""
     if not math.isfinite(max_fall):
@@ -54,7 +55,7 @@ def quantise(
             model_id,
             data or (),
             model_dir=model_dir,
-            docs_dir=docs_dir,
+            docs_dir=docs_dir or docs_folder(model_dir),
             calibration=calibration,
             max_fall=max_fall,
             threads=threads,

@@ -22,12 +22,14 @@ from vmaf_train.left_out import LEFT_OUT_NAME
 from vmaf_train.task import TaskPlugin, data_folders
 
 _CONFIG_NAME = "config.yaml"
+_MODELS = Path("model") / "tiny"
 
 __all__ = [
     "choose_run_dir",
     "choose_sweep_dir",
     "default_config",
     "default_output_dirs",
+    "docs_folder",
     "follows",
     "held_folder",
     "owned_run_dir",
@@ -75,8 +77,19 @@ def default_output_dirs(
     config: TaskConfig, model_dir: Path | None, docs_dir: Path | None
 ) -> tuple[Path, Path]:
     """Return (model folder, docs folder); a smoke model goes below ``build/`` unless told otherwise."""
-    base = Path("build") if config.smoke else Path()
-    return model_dir or base / "model" / "tiny", docs_dir or base / "docs" / "ai" / "models"
+    model_dir = model_dir or (Path("build") / _MODELS if config.smoke else _MODELS)
+    return model_dir, docs_dir or docs_folder(model_dir)
+
+
+def docs_folder(model_dir: Path) -> Path:
+    """Return where the pages of a folder's models lie unless told otherwise: one folder's pages apart
+    from another's.
+
+    That is ``docs/ai/models`` beside a ``model/tiny``, and ``docs`` within any other folder.
+    """
+    if model_dir.parts[-2:] == _MODELS.parts:
+        return model_dir.parents[1] / "docs" / "ai" / "models"
+    return model_dir / "docs"
 
 
 def choose_run_dir(config: TaskConfig, run_dir: Path | None, *, resume: bool) -> Path:

@@ -14,6 +14,7 @@ import typer
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import require_writable
 from vmaf_train.progress import progress_bar
+from vmaf_train.run_paths import docs_folder
 
 if TYPE_CHECKING:
     from vmaf_train.evaluation.outcome import Extras
@@ -65,7 +66,9 @@ def eval_command(
         str, typer.Option(help="How this copy differs from the published files, for the card.")
     ] = "",
     model_dir: Annotated[Path, typer.Option(help="Folder of registry.json.")] = Path("model/tiny"),
-    docs_dir: Annotated[Path, typer.Option(help="Folder of docs pages.")] = Path("docs/ai/models"),
+    docs_dir: Annotated[
+        Path | None, typer.Option(help="Folder of docs pages; default as for vmaf-train verify.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Pictures at a time; default one per processor.")
     ] = None,
@@ -90,7 +93,7 @@ def eval_command(
 
     load_measures()
     opened = [open_model(path, threads=threads) for path in models]
-    registered = None
+    registered, docs_dir = None, docs_dir or docs_folder(model_dir)
     if append_to is not None:
         digests = [model.sha256 for model in opened]
         registered = require_registered(model_dir, docs_dir, append_to, digests)
