@@ -65,3 +65,24 @@ def test_a_picture_without_a_number_is_left_out_of_that_mean_alone() -> None:
     assert found["a"].low is not None
     assert 0.2 <= found["a"].low < 0.4
     assert differences({"none": some}, {"none": np.full((4, 1), np.nan)}) == {}
+
+
+def test_a_number_of_one_picture_among_others_without_any_has_no_interval() -> None:
+    figure = figures({"x": np.array([[0.5], [np.nan], [np.nan], [np.nan]])})["x"]
+    assert (figure.value, figure.low, figure.high) == (0.5, None, None)
+
+
+def test_a_difference_is_of_the_pictures_that_both_have_a_number_for() -> None:
+    nan = np.nan
+    ours = {
+        "x": np.array([[nan], [0.9], [nan], [0.9], [0.9]]),
+        "other": np.array([[nan], [1.0], [nan], [nan], [nan]]),
+    }
+    base = {
+        "x": np.array([[0.1], [0.95], [0.1], [0.95], [nan]]),
+        "other": np.array([[1.0], [nan], [1.0], [1.0], [1.0]]),
+    }
+    found = differences(ours, base)
+    assert found["x"].value == pytest.approx(-0.05)
+    assert (found["x"].low, found["x"].high) == pytest.approx((-0.05, -0.05))
+    assert "other" not in found

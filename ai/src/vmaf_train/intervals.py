@@ -24,30 +24,37 @@ it is the mean, over those pictures that have a number."""
 def figures(samples: Mapping[str, Samples]) -> dict[str, Figure]:
     """Return each statistic with its 95 % interval (percentiles 2.5 and 97.5 of the draws).
 
-    A single picture has no interval. A measure that no picture has a number for is left out.
+    A number of a single picture has no interval. A measure that no picture has a number for is left out.
     """
     usable = {name: values for name, values in samples.items() if not np.isnan(values).all()}
     drawn = _drawn(usable)
-    return {name: _figure(_whole(values), drawn[name], len(values)) for name, values in usable.items()}
+    return {name: _figure(_whole(values), drawn[name], _known(values)) for name, values in usable.items()}
 
 
 def differences(samples: Mapping[str, Samples], base: Mapping[str, Samples]) -> dict[str, Figure]:
     """Return how much each statistic of ``samples`` exceeds that of ``base``, with its interval.
 
-    Both hold the same pictures in the same order; each draw takes the same ones from both.
+    Both hold the same pictures in the same order; each draw takes the same ones from both. A picture
+    counts where both have a number for it: else a model would gain by having none on the hard ones.
     """
-    shared = [
-        name
-        for name in samples
-        if name in base and not (np.isnan(samples[name]).all() or np.isnan(base[name]).all())
-    ]
-    ours, theirs = _drawn({n: samples[n] for n in shared}), _drawn({n: base[n] for n in shared})
+    ours, theirs = {}, {}
+    for name in samples.keys() & base.keys():
+        known = ~(np.isnan(samples[name]) | np.isnan(base[name]))
+        if known.any():
+            ours[name], theirs[name] = (np.where(known, side[name], np.nan) for side in (samples, base))
+    drawn, base_drawn = _drawn(ours), _drawn(theirs)
     return {
         name: _figure(
-            _whole(samples[name]) - _whole(base[name]), ours[name] - theirs[name], len(samples[name])
+            _whole(ours[name]) - _whole(theirs[name]), drawn[name] - base_drawn[name], _known(ours[name])
         )
-        for name in shared
+        for name in samples
+        if name in ours
     }
+
+
+def _known(values: Samples) -> int:
+    """Return how many pictures have a number."""
+    return int((~np.isnan(values)).any(axis=1).sum())
 
 
 def _whole(values: Samples) -> float:

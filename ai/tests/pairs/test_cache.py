@@ -223,22 +223,6 @@ def test_the_cap_counts_what_is_there_already(tmp_path: Path) -> None:
     assert len(decoded_cache(pairs[:4], short_side=16, cache_dir=cache, max_bytes=size + 100)) == 4
 
 
-def test_entries_are_cleared_by_key_or_all_at_once_and_open_views_live_on(tmp_path: Path) -> None:
-    pairs, cache = pairs_at(tmp_path / "a"), tmp_path / "cache"
-    decoded = decoded_cache(pairs, short_side=16, cache_dir=cache)
-    decoded_cache(pairs, short_side=20, cache_dir=cache)
-    before = decoded.image(0).copy()
-    gone = next(entry for entry in cache_entries(cache) if entry.short_side == 16)
-    assert clear_cache(cache, [gone.key[:8]]) == (gone,)
-    assert [entry.short_side for entry in cache_entries(cache)] == [20]
-    assert np.array_equal(decoded.image(0), before)
-    with pytest.raises(ConfigError, match="cache entry"):
-        clear_cache(cache, ["zzz"])
-    clear_cache(cache)
-    assert cache_entries(cache) == ()
-    assert cache_entries(tmp_path / "absent") == ()
-
-
 def test_a_pair_that_inspection_would_drop_is_refused_by_name(tmp_path: Path) -> None:
     pairs, cache = pairs_at(tmp_path / "a", 2), tmp_path / "cache"
     put_pair(tmp_path / "a", "0001", 1, h=3, w=2000)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +119,22 @@ def test_exif_orientation_is_applied_and_the_header_gives_the_same_size(
     assert np.abs(pixels.astype(int) - upright).mean() < 3
     assert stored_size(path.read_bytes()) == upright.shape[:2]
     assert decode_mask(path).shape == upright.shape[:2]
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def test_a_turn_that_a_png_tells_behind_its_pixels_is_in_the_size_too(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "a description, and no orientation"
+    path = save(tmp_path / "a.png", Image.new("RGB", (32, 16)), "PNG", exif=exif)
+    turn = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    late = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + turn)
+    data = path.read_bytes()
+    path.write_bytes(data[:-12] + late + data[-12:])
+    assert decode_image(path).shape == (32, 16, 3)
+    assert stored_size(path.read_bytes()) == (32, 16)
 
 
 def damaged_exif(kind: str) -> bytes:

@@ -191,6 +191,18 @@ def test_a_mask_of_labels_and_a_picture_as_its_own_mask_are_dropped(tmp_path: Pa
     ]
 
 
+@pytest.mark.parametrize(("level", "kept"), [(1, 0), (100, 0), (15 * 257, 0), (65535, 1), (0, 1)])
+def test_labels_of_sixteen_bits_are_dropped_though_they_round_to_black(
+    tmp_path: Path, level: int, kept: int
+) -> None:
+    toy_set(tmp_path, 2)
+    labels = np.where(np.asarray(disc(1)) > 0, level, 0).astype(np.uint16)
+    (tmp_path / "TOY-Mask" / "0001.png").write_bytes(encoded(Image.fromarray(labels), "PNG"))
+    inspection = inspected(tmp_path)
+    assert len(inspection.kept) == 1 + kept
+    assert [bad.reason for bad in inspection.dropped] == [DropReason.LABEL_SCALE_MASK] * (1 - kept)
+
+
 def test_a_mask_drawn_before_the_exif_turn_is_dropped_with_that_reason(tmp_path: Path) -> None:
     toy_set(tmp_path, 2)
     exif = Image.Exif()
@@ -253,6 +265,20 @@ def test_known_files_are_not_decoded_again_until_they_change(
     second = inspect_pairs(find_pairs(root), findings_cache=store)
     assert len(decoded) == 1
     assert second.digest != first.digest
+
+
+def test_a_file_that_changes_while_others_are_read_is_read_anew_the_next_time(tmp_path: Path) -> None:
+    root, store = toy_set(tmp_path / "set", 3), tmp_path / "findings.json"
+
+    def change_the_first(done: int, total: int) -> None:
+        if done == total:
+            (root / "TOY-Mask" / "0000.png").write_bytes(encoded(disc(7, h=20), "PNG"))
+
+    first = inspect_pairs(find_pairs(root), findings_cache=store, progress=change_the_first)
+    assert len(first.kept) == 3
+    remembered = inspect_pairs(find_pairs(root), findings_cache=store)
+    assert remembered == inspected(root)
+    assert len(remembered.kept) == 2
 
 
 @pytest.mark.parametrize(

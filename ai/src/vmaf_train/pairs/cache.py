@@ -235,6 +235,8 @@ def _resized(pair: Pair, digests: tuple[str, str], h: int, w: int) -> bytes:
         raise _unusable(pair, "files that changed while they were read")
     if image.size != mask.size:
         raise _unusable(pair, f"picture {image.width}x{image.height}, mask {mask.width}x{mask.height}")
+    if short_side_size(image.height, image.width, min(h, w)) != (h, w):
+        raise _unusable(pair, f"picture {image.width}x{image.height}, of another shape than its header tells")
     colours = image.resize((w, h), Image.Resampling.BILINEAR)
     target = np.asarray(mask.resize((w, h), Image.Resampling.NEAREST)) > MASK_THRESHOLD
     return colours.tobytes() + target.astype(np.uint8).tobytes()

@@ -148,15 +148,16 @@ def stored_frames(path: Path) -> int:
 
 
 def stored_size(data: bytes) -> tuple[int, int]:
-    """Return ``(h, w)`` of a picture as it will be displayed; from its header, except for TIFF.
+    """Return ``(h, w)`` of a picture as it will be displayed; from its header, except for TIFF and PNG.
 
     Raises:
         ValueError: no picture.
     """
     try:
         picture: Image.Image = Image.open(io.BytesIO(data))
-        if picture.format == "TIFF":
-            # Pillow itself turns a TIFF, at opening or at loading depending on its version.
+        if picture.format in {"TIFF", "PNG"}:
+            # Pillow itself turns a TIFF, at opening or at loading depending on its version; what turns
+            # a PNG may stand behind its pixels.
             picture.load()
             picture = _upright(picture)
             return picture.height, picture.width

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import os
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
+from pydantic import BaseModel, ConfigDict
 
 from vmaf_train.errors import ConfigError
 from vmaf_train.pairs.places import FINDINGS_PATTERN, default_cache_dir
@@ -22,6 +23,19 @@ ABOUT_FILE = "about.json"
 
 BUILDING = ".building"
 """The suffix of an entry's folder until it is complete."""
+
+_OWN = re.compile(r"[0-9a-f]{32}(" + re.escape(BUILDING) + ")?")
+"""What the folders of entries are called."""
+
+
+class _About(BaseModel):
+    """What is read of an entry's ``ABOUT_FILE``."""
+
+    model_config = ConfigDict(strict=True)
+
+    pairs: int = 0
+    short_side: int = 0
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,30 +60,27 @@ class CacheEntry:
 
 
 def cache_entries(cache_dir: Path | None = None) -> tuple[CacheEntry, ...]:
-    """Return what the cache folder holds, sorted by key; unfinished builds included."""
+    """Return what the cache folder holds, sorted by key; unfinished builds included.
+
+    Folders of other names are not the cache's and are left out. Another process may build or remove
+    entries meanwhile.
+    """
     home = default_cache_dir() if cache_dir is None else cache_dir
-    found: list[CacheEntry] = []
-    for folder in sorted(home.glob("*/")) if home.is_dir() else []:
-        about: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
-            about = json.loads((folder / ABOUT_FILE).read_text())
-        found.append(
-            CacheEntry(
-                key=folder.name,
-                pairs=int(about.get("pairs", 0)),
-                short_side=int(about.get("short_side", 0)),
-                sets=tuple(about.get("sets", ())),
-                size=_folder_bytes(folder),
-                path=folder,
-            )
-        )
-    return tuple(found)
+    folders = [path for path in home.glob("*/") if _OWN.fullmatch(path.name)] if home.is_dir() else []
+    return tuple(_entry(folder) for folder in sorted(folders))
+
+
+def _entry(folder: Path) -> CacheEntry:
+    about = _About()
+    with contextlib.suppress(OSError, ValueError):
+        about = _About.model_validate_json((folder / ABOUT_FILE).read_bytes())
+    return CacheEntry(folder.name, about.pairs, about.short_side, about.sets, _folder_bytes(folder), folder)
 
 
 def clear_cache(cache_dir: Path | None = None, keys: Iterable[str] | None = None) -> tuple[CacheEntry, ...]:
     """Remove entries (all, or those whose key starts with one of ``keys``) and return them.
 
-    Without ``keys`` the remembered findings go too.
+    Without ``keys`` the remembered findings go too. Nothing else in the folder is touched.
 
     Raises:
         ConfigError: a key that matches nothing.
@@ -98,4 +109,9 @@ def clear_cache(cache_dir: Path | None = None, keys: Iterable[str] | None = None
 
 
 def _folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):  # gone since it was listed
+                total += Path(place, name).lstat().st_size
+    return total

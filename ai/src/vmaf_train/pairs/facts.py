@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import logging
-from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -29,13 +28,14 @@ from vmaf_train.pairs.decode import (
 )
 from vmaf_train.pairs.listing import printable
 
-__all__ = ["FactStore", "FileFacts", "Finding", "Side", "examine"]
+__all__ = ["FactStore", "FileFacts", "Finding", "Side", "Stamp", "examine", "file_stamp"]
 
 Side = Literal["image", "mask"]
+Stamp = list[int]
 
 _log = logging.getLogger(__name__)
 
-_STORE_FORMAT = f"2 Pillow {PIL.__version__}"
+_STORE_FORMAT = f"3 Pillow {PIL.__version__}"
 _TINY_FOREGROUND = 0.01
 _ICC_KEY = "icc_profile"
 _SUFFIXES = {
@@ -86,7 +86,7 @@ class FileFacts:
         findings: values of ``Finding``, sorted.
         foreground: share of mask pixels above the threshold, 0..1; 0 for a picture.
         grey_share: share of mask pixels that are neither 0 nor 255, 0..1; 0 for a picture.
-        highest: highest grey of a mask, 0..255; 0 for a picture.
+        highest: highest grey of a mask, 0..255, one of 16 bits rounded up; 0 for a picture.
     """
 
     error: str | None
@@ -121,7 +121,7 @@ def examine(path: Path, side: Side) -> FileFacts:
         if _is_grey(pixels):
             findings.add(Finding.GREY_IMAGE)
     else:
-        measured = _measure(pixels)
+        measured = _measure(pixels, picture)
         findings |= _mask_findings(measured)
     return FileFacts(
         error=None,
@@ -141,45 +141,46 @@ class FactStore:
     A text file: a line with the format, then a line ``[key, stamp, facts]`` of JSON for each file.
     A line is parsed when it is asked for, and then forgotten, so that a large set does not lie in
     memory twice. A store that is missing or written by another version is empty, and a damaged one
-    holds what stands before the damage. It is written back whole, and holds only the files of the
-    last call, so it does not grow.
+    holds what stands before the damage. It is written back whole, and holds only the files that were
+    kept in it anew, so it does not grow.
     """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._lines: dict[str, str] = {}
+        self._kept = io.BytesIO()
         if path is not None:
             with contextlib.suppress(OSError, ValueError, TypeError), path.open(encoding="utf-8") as stream:
                 if json.loads(stream.readline()) == _STORE_FORMAT:
                     for line in stream:
                         self._lines[_line_key(line)] = line
 
-    def take(self, path: Path, side: Side) -> FileFacts | None:
-        """Return the facts of a file that has not changed since, else None; the second time None."""
+    def take(self, path: Path, side: Side, stamp: Stamp | None) -> FileFacts | None:
+        """Return the facts of a file that bears the same ``stamp`` still, else None; the second time None."""
         line = self._lines.pop(_key(path, side), None)
         if line is None:
             return None
         try:
-            _, stamp, values = json.loads(line)
-            if stamp != _stamp(path):
+            _, kept, values = json.loads(line)
+            if kept != stamp:
                 return None
             named = dict(zip(_FIELDS, values, strict=True))
             return FileFacts(**{**named, "findings": tuple(named["findings"])})
         except (ValueError, TypeError):
             return None
 
-    def save(self, facts: Iterable[tuple[Path, Side, FileFacts]]) -> None:
-        """Replace the store by these; a store that cannot be written is only logged."""
+    def keep(self, path: Path, side: Side, stamp: Stamp | None, facts: FileFacts) -> None:
+        """Hold the facts of a file that bore ``stamp`` before it was read, for :meth:`save`."""
+        if self._path is not None and stamp is not None:
+            row = [_key(path, side), stamp, astuple(facts)]
+            self._kept.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+    def save(self) -> None:
+        """Replace the store by what was kept; a store that cannot be written is only logged."""
         if self._path is None:
             return
-        text = io.BytesIO()
-        text.write(json.dumps(_STORE_FORMAT).encode() + b"\n")
-        for path, side, entry in facts:
-            if (stamp := _stamp(path)) is not None:
-                row = [_key(path, side), stamp, astuple(entry)]
-                text.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
         try:
-            write_atomic(self._path, text.getvalue())
+            write_atomic(self._path, json.dumps(_STORE_FORMAT).encode() + b"\n" + self._kept.getvalue())
         except VmafTrainError as error:
             _log.warning("the findings are not kept: %s", error)
 
@@ -194,8 +195,12 @@ def _key(path: Path, side: Side) -> str:
     return f"{side}:{printable(path.absolute())}"
 
 
-def _stamp(path: Path) -> list[int] | None:
-    """Return what changes with the content: size, and the times of content and of the entry."""
+def file_stamp(path: Path) -> Stamp | None:
+    """Return what changes with the content: size, and the times of content and of the entry, in ns.
+
+    None for a file that is not there. Taken before the file is read, it cannot vouch for bytes that
+    replace those read.
+    """
     try:
         status = path.stat()
     except OSError:
@@ -240,12 +245,16 @@ def _png_depth(data: bytes) -> int:
     return data[24] if data.startswith(b"\x89PNG\r\n\x1a\n") and len(data) > 24 else 0
 
 
-def _measure(grey: Pixels) -> dict[str, Any]:
+def _measure(grey: Pixels, picture: Image.Image) -> dict[str, Any]:
     levels = np.bincount(grey.ravel(), minlength=256)
+    highest = int(np.flatnonzero(levels)[-1])
+    if picture.mode.startswith("I;16"):
+        # Rounded up: labels of 16 bits that round to 0 are labels still.
+        highest = -(-int(np.asarray(picture).max()) * 255 // 65535)
     return {
         "foreground": float(levels[MASK_THRESHOLD + 1 :].sum() / grey.size),
         "grey_share": float(levels[1:255].sum() / grey.size),
-        "highest": int(np.flatnonzero(levels)[-1]),
+        "highest": highest,
     }
 
 

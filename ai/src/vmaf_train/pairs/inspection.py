@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from vmaf_train.errors import ConfigError, DataError
-from vmaf_train.pairs.facts import FactStore, FileFacts, Finding, Side, examine
+from vmaf_train.pairs.facts import FactStore, FileFacts, Finding, Side, Stamp, examine, file_stamp
 from vmaf_train.pairs.listing import Listing, Pair, printable
 
 __all__ = [
@@ -165,8 +165,9 @@ def _examine_all(
 ) -> list[_Examined]:
     examined: list[_Examined] = []
 
-    def look(job: tuple[Path, Side]) -> FileFacts:
-        return store.take(*job) or examine(*job)
+    def look(job: tuple[Path, Side]) -> tuple[Stamp | None, FileFacts]:
+        stamp = file_stamp(job[0])
+        return stamp, store.take(*job, stamp) or examine(*job)
 
     # Threads suffice: Pillow and hashlib release the interpreter lock while they work. A job that
     # waits takes more memory than its answer, so few wait at a time.
@@ -177,16 +178,13 @@ def _examine_all(
                 job for pair in window for job in ((pair.image, "image"), (pair.mask, "mask"))
             ]
             facts: list[FileFacts] = []
-            for fact in pool.map(look, jobs):
+            for job, (stamp, fact) in zip(jobs, pool.map(look, jobs), strict=True):
+                store.keep(*job, stamp, fact)
                 facts.append(fact)
                 if progress is not None:
                     progress(2 * start + len(facts), 2 * len(pairs))
             examined += map(_Examined, window, facts[::2], facts[1::2])
-    store.save(
-        job
-        for entry in examined
-        for job in ((entry.pair.image, "image", entry.image), (entry.pair.mask, "mask", entry.mask))
-    )
+    store.save()
     return examined
 
 
