@@ -14,6 +14,7 @@ from vmaf_train.files import (
     clear_unfinished,
     dump_json,
     link_atomic,
+    require_outputs,
     require_writable,
     resource,
     sha256_bytes,
@@ -106,6 +107,27 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(tmp_path: P
     ):
         with pytest.raises(ConfigError, match=f"--out: expected a {'folder' if folder else 'file'}"):
             require_writable("--out", path, folder=folder)
+
+
+def test_a_device_a_pipe_and_a_descriptor_are_never_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/null"), Path("/dev/stdout"), Path("/dev/none"), Path("/dev/fd/1")):
+        with pytest.raises(ConfigError, match=", a device or a pipe; "):
+            require_writable("--out", path)
+    with pytest.raises(PublishError, match="a device or a pipe"):
+        write_atomic(pipe, "x")
+    assert pipe.is_fifo()
+    assert not Path("/dev/none").exists()
+
+
+def test_outputs_are_files_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "in.png").write_text("x")
+    outputs = [("--json", tmp_path / "a"), ("--csv", tmp_path / "b")]
+    require_outputs(outputs, [tmp_path / "in.png"])
+    for other, found in (("a", "the file of --json"), ("new/../in.png", "in.png, which is read")):
+        with pytest.raises(ConfigError, match=f"--roi: expected a file of its own, found .*{found}"):
+            require_outputs([*outputs, ("--roi", tmp_path / other)], [tmp_path / "in.png"])
 
 
 def test_only_the_remains_of_that_file_are_cleared(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "link_atomic",
     "names_digest",
     "nearest_standing",
+    "require_outputs",
     "require_writable",
     "resource",
     "sha256_bytes",
@@ -72,6 +73,8 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     payload = data.encode() if isinstance(data, str) else data
     temporary: str | None = None
     try:
+        if _is_special(path):
+            raise OSError("a device or a pipe")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         with os.fdopen(handle, "wb") as stream:
@@ -139,6 +142,13 @@ def _unwritable(path: Path, error: OSError) -> PublishError:
     )
 
 
+def _is_special(path: Path) -> bool:
+    """Return whether a rename would put a file in the place of a device, a pipe or a descriptor."""
+    folder = path.parent.resolve()
+    odd = path.exists() and not path.is_file() and not path.is_dir()
+    return odd or folder == Path("/dev") or folder.is_relative_to("/proc")
+
+
 def nearest_standing(path: Path) -> Path:
     """Return ``path`` or the nearest of its parents that exists."""
     while not path.exists() and path != path.parent:
@@ -155,18 +165,40 @@ def require_writable(option: str, path: Path, *, folder: bool = False) -> None:
         folder: whether it is a folder.
 
     Raises:
-        ConfigError: it is of the other kind, or the nearest folder that exists takes no files.
+        ConfigError: it is of another kind, or the nearest folder that exists takes no files.
     """
     standing = nearest_standing(path if folder else path.parent)
-    other = path.exists() and path.is_dir() != folder
+    special = not folder and _is_special(path)
+    other = special or (path.exists() and path.is_dir() != folder)
     if other or not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
-        kind = "a file" if folder else "a folder"
+        kind = "a device or a pipe" if special else "a file" if folder else "a folder"
         raise ConfigError(
             option,
             expected=f"a {'folder' if folder else 'file'} that can be written",
             found=f"{path}, {kind}" if other else f"{standing}, which cannot hold it",
             next_step="give another name",
         )
+
+
+def require_outputs(outputs: Iterable[tuple[str, Path]], inputs: Iterable[Path] = ()) -> None:
+    """Refuse files to write that could not be written, or of which one would replace another or an input.
+
+    Args:
+        outputs: option and file, in the order of the command line.
+        inputs: files that the command reads.
+
+    Raises:
+        ConfigError: as said, for the first of them.
+    """
+    taken = {path.resolve(): f"{path}, which is read" for path in inputs}
+    for option, path in outputs:
+        require_writable(option, path)
+        place = path.resolve()
+        if place in taken:
+            raise ConfigError(
+                option, expected="a file of its own", found=taken[place], next_step="give another name"
+            )
+        taken[place] = f"the file of {option}"
 
 
 def clear_unfinished(path: Path) -> None:

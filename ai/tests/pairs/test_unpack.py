@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import random
 import stat
 import struct
 import warnings
@@ -16,6 +17,7 @@ from vmaf_train.pairs.unpack import unpack
 
 def unpacked(tmp_path: Path, data: bytes, max_bytes: int = 1 << 24) -> Path:
     archive = tmp_path / "a.zip"
+    archive.parent.mkdir(exist_ok=True)
     archive.write_bytes(data)
     return unpack(archive, tmp_path / "out", max_bytes=max_bytes)
 
@@ -49,6 +51,18 @@ def test_a_name_cut_by_a_nul_byte_is_refused(tmp_path: Path) -> None:
     data = zipped({"a.jpgX.txt": b"x"}).replace(b"a.jpgX.txt", b"a.jpg\0.txt")
     with pytest.raises(DataError, match="stay inside"):
         unpacked(tmp_path, data)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damage_of_any_compression_is_told_as_damage(tmp_path: Path, method: int) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        archive.writestr("a.txt", random.Random(0).randbytes(4000).hex())
+    data = bytearray(buffer.getvalue())
+    for at in range(60, 3000, 97):
+        damaged = data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+        with pytest.raises(DataError, match="an intact zip archive"):
+            unpacked(tmp_path / str(at), bytes(damaged))
 
 
 def test_links_and_devices_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,50 @@ def test_a_mistyped_command_line_is_one_line_and_status_2(
 ) -> None:
     words = [str(word).replace("{clip}", str(clip)) for word in options]
     refused(told("predict", red, clip, *words), 2, *parts)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("--csv", "s", "--json", "s"), "the file of --json"),
+        (("--roi", "svt-av1:s", "--roi", "kvazaar:s"), "the file of --roi"),
+        (("--csv", "red.onnx"), "red.onnx, which is read"),
+        (("--json", "clip.y4m"), "clip.y4m, which is read"),
+        (("--overlay", "o", "--maps", "./o"), "the folder of --overlay"),
+        (("photo.png", "--overlay", "."), "the folder of photo.png, which is read"),
+        (("seq", "--maps", "seq"), "seq, which is read"),
+    ],
+)
+def test_what_is_written_replaces_neither_another_output_nor_an_input(
+    told: Told, tmp_path: Path, red: Path, clip: Path, monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...], found: str,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    Path("seq").mkdir()
+    for name in ("photo.png", "seq/seq-000000.png"):
+        Image.new("RGB", (8, 8)).save(name)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    refused(told("predict", red, clip, *words), 2, "of its own, found ", found)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_names_that_are_not_utf_8_are_written_as_other_commands_print_them(
+    told: Told, tmp_path: Path, red: Path
+) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    odd = folder / os.fsdecode(b"caf\xe9.png")
+    Image.new("RGB", (8, 8), (90, 0, 0)).save(odd)
+    Image.new("RGB", (8, 8), (10, 0, 0)).save(folder / "z.png")
+    for given in (odd, folder):
+        answer = told("predict", red, given, "--json", tmp_path / "out.json", "--csv", tmp_path / "out.csv")
+        assert (answer.code, answer.err) == (0, "")
+        for path in (tmp_path / "out.json", tmp_path / "out.csv"):
+            assert "caf\\xe9.png" in path.read_text().replace("\\\\", "\\")
+    answer = told(
+        "compare-signal", red, red, odd, "--plot", tmp_path / "p.svg", "--json", tmp_path / "o.json"
+    )
+    assert (answer.code, answer.err) == (0, "")
 
 
 def test_damage_leaves_no_half_written_table(told: Told, tmp_path: Path, red: Path, clip: Path) -> None:

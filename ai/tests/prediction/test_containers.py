@@ -158,6 +158,45 @@ def test_a_clip_may_be_left_early_and_ffmpeg_ends(tmp_path: Path) -> None:
         next(clip.frames)
 
 
+def test_no_frame_is_lost_where_the_stream_changes_its_size(tmp_path: Path) -> None:
+    sizes = (("64x48", 5), ("128x96", 10), ("32x32", 3))
+    parts = [
+        made(
+            tmp_path / f"{size}.h264", "-c:v", "libx264", source=f"testsrc2=size={size}:rate=10", frames=count
+        )
+        for size, count in sizes
+    ]
+    joined = tmp_path / "joined.h264"
+    for order in (parts, parts[::-1]):
+        joined.write_bytes(b"".join(part.read_bytes() for part in order))
+        frames, _ = read(joined)
+        assert len(frames) == 18
+
+
+def test_a_format_that_ffmpeg_changes_by_itself_is_told(tmp_path: Path) -> None:
+    straight = made(tmp_path / "a.mp4", "-c:v", "libx264", "-pix_fmt", "yuv422p")
+    turned = tmp_path / "b.mp4"
+    turn = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-display_rotation",
+        "90",
+        "-i",
+        str(straight),
+        "-c",
+        "copy",
+        str(turned),
+    ]
+    if subprocess.run(turn, check=False, capture_output=True).returncode:  # before 6.0
+        turn[3:5], turn[-1:] = [], ["-metadata:s:v", "rotate=90", str(turned)]
+        subprocess.run(turn, check=True)
+    frames, notes = read(turned)
+    if frames[0][0].shape == (64, 48) and frames[0][1].shape != (64, 24):
+        assert any(note.startswith("stored as yuv422p, and ffmpeg gave ") for note in notes)
+    assert not any(note.startswith("stored as") for note in read(straight)[1])
+
+
 def test_a_name_that_ffmpeg_would_read_as_something_else_is_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.files import require_writable
+from vmaf_train.files import require_outputs
 from vmaf_train.progress import progress_bar
 from vmaf_train.run_paths import docs_folder
 
@@ -188,4 +188,5 @@ def _check_usage(models: Sequence[Path], block: int | None, outputs: Mapping[str
                 found=str(path),
                 next_step="give another name",
             )
-        require_writable(option, path)
+    named = ((option, path) for option, path in outputs.items() if path is not None)
+    require_outputs(named, models)

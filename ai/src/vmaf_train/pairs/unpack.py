@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from vmaf_train.errors import DataError
 from vmaf_train.pairs.layouts import is_junk
@@ -19,7 +21,7 @@ MAX_UNPACKED_BYTES = 16 << 30
 
 _MAX_MEMBERS = 1_000_000
 _ENCRYPTED = 0x1
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 # A member that is a file and a folder at once.
 _COLLISIONS = (FileExistsError, NotADirectoryError, IsADirectoryError)
 
@@ -49,11 +51,19 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPACKED_BYTES) 
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # A member yields at most its declared size, which the bound has counted.
                 with packed.open(member) as source, target.open("xb") as sink:
-                    shutil.copyfileobj(source, sink, 1 << 20)
+                    while part := _read(source):
+                        sink.write(part)
     except (*_DAMAGE, *_COLLISIONS) as error:
         raise _refused(archive, "an intact zip archive", str(error)) from error
     inside = [path for path in folder.iterdir() if path.is_dir()]
     return inside[0] if len(inside) == 1 and len(list(folder.iterdir())) == 1 else folder
+
+
+def _read(source: IO[bytes]) -> bytes:
+    try:
+        return source.read(1 << 20)
+    except OSError as error:  # as bz2 tells damage; the disk's own errors come from the sink
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _checked(

@@ -5,13 +5,14 @@ Everything heavy is imported inside the commands, so that help costs nothing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.files import require_writable
+from vmaf_train.files import require_outputs, require_writable
 
 if TYPE_CHECKING:
     from vmaf_train.prediction.inputs import FrameForm
@@ -81,12 +82,9 @@ def predict(
     targets = tuple(parse_roi_target(text, block) for text in roi or ())
     within = parse_offset_range(roi_range)
     form = _frame_form(size, pixel_format)
-    _require_writable({"--json": json_file, "--csv": csv})
-    for target in targets:
-        require_writable("--roi", target.path)
-    for option, folder in (("--overlay", overlay), ("--maps", maps)):
-        if folder is not None:
-            require_writable(option, folder, folder=True)
+    files = [("--json", json_file), ("--csv", csv), *(("--roi", target.path) for target in targets)]
+    _require_files(files, [model, *map(Path, inputs)])
+    _require_folders({"--overlay": overlay, "--maps": maps}, inputs)
     to_stdout = [path for path in (json_file, csv) if path == _TO_STDOUT]
     if len(to_stdout) > 1:
         raise ConfigError(
@@ -144,7 +142,7 @@ def compare_signal(
             next_step="give for instance signal.svg",
         )
     form = _frame_form(size, pixel_format)
-    _require_writable({"--plot": plot, "--json": json_file})
+    _require_files([("--plot", plot), ("--json", json_file)], [model_a, model_b, *map(Path, inputs)])
 
     from rich.console import Console
 
@@ -179,10 +177,28 @@ def _frame_form(size: str | None, pixel_format: str | None) -> FrameForm:
     )
 
 
-def _require_writable(files: dict[str, Path | None]) -> None:
-    for option, path in files.items():
-        if path is not None and path != _TO_STDOUT:
-            require_writable(option, path)
+def _require_files(files: Sequence[tuple[str, Path | None]], inputs: Sequence[Path]) -> None:
+    wanted = [(option, path) for option, path in files if path is not None and path != _TO_STDOUT]
+    require_outputs(wanted, inputs)
+
+
+def _require_folders(folders: Mapping[str, Path | None], inputs: Sequence[str]) -> None:
+    """Refuse folders in which pictures would replace those of another option, or those that are read."""
+    taken = {Path(name).resolve(): f"{name}, which is read" for name in inputs}
+    pictures = (Path(name) for name in inputs if name.lower().endswith(".png"))
+    taken |= {path.resolve().parent: f"the folder of {path}, which is read" for path in pictures}
+    for option, folder in folders.items():
+        if folder is None:
+            continue
+        require_writable(option, folder, folder=True)
+        if folder.resolve() in taken:
+            raise ConfigError(
+                option,
+                expected="a folder of its own",
+                found=taken[folder.resolve()],
+                next_step="give another folder",
+            )
+        taken[folder.resolve()] = f"the folder of {option}"
 
 
 def _write(path: Path | None, text: Any) -> None:

@@ -23,8 +23,10 @@ _FULL_RANGE = {"yuvj420p": "yuv420p", "yuvj422p": "yuv422p", "yuvj444p": "yuv444
 _ENTRIES = (
     "stream=pix_fmt,color_range,color_space,field_order,nb_frames,avg_frame_rate,duration:format=duration"
 )
-# Every decoded frame gets the next time stamp, so that a constant rate neither repeats nor drops one.
-_EVERY_FRAME_ONCE = "settb=1/25,setpts=N"
+_NUMBERED = "settb=1/25,setpts=N"
+# The numbers begin anew where a stream changes its size; a constant rate would drop what goes back.
+# Newer versions of ffmpeg call this -fps_mode, those before 5.1 know it by this name alone.
+_EVERY_FRAME_ONCE = ("-vsync", "passthrough")
 _TO_CONTRACT = "scale={}out_color_matrix=bt709:out_range=tv,format={}"
 # swscale takes a matrix that is not told as BT.601, and would turn the samples of most clips.
 _UNMARKED_IS_BT709 = "in_color_matrix=bt709:"
@@ -47,7 +49,7 @@ def open_container(path: Path, wanted: Chroma | None) -> Iterator[Clip]:
     """
     stream = _probe(path)
     stored = str(stream.get("pix_fmt", "unknown"))
-    filters = _EVERY_FRAME_ONCE
+    filters = _NUMBERED
     notes = []
     if wanted is not None:
         name = pixel_format_name(wanted)
@@ -70,6 +72,9 @@ def open_container(path: Path, wanted: Chroma | None) -> Iterator[Clip]:
         if header is None:
             raise _failed(path, process.wait(), told)
         clip = Clip(str(path), ClipKind.CONTAINER, header.chroma, _total(stream), iter(()), notes)
+        given = pixel_format_name(header.chroma)
+        if wanted is None and given != _FULL_RANGE.get(stored, stored):
+            notes.append(f"stored as {stored}, and ffmpeg gave {given}")
 
         def frames() -> Iterator[Frame]:
             yield from read_y4m_frames(cast(BinaryIO, pipe), header, f"{path} through ffmpeg")
@@ -86,7 +91,7 @@ def _piped(path: Path, filters: str) -> Iterator[tuple[Any, IO[bytes], subproces
     command = [
         _program("ffmpeg"),
         *("-nostdin", "-v", "error", "-i", f"file:{path}", "-map", "0:V:0"),
-        *("-vf", filters, "-r", "25", "-f", "yuv4mpegpipe", "-strict", "-1", "pipe:1"),
+        *("-vf", filters, *_EVERY_FRAME_ONCE, "-f", "yuv4mpegpipe", "-strict", "-1", "pipe:1"),
     ]
     # Its words go to a file: a full pipe that nobody reads would stop it.
     with tempfile.TemporaryFile() as told:

@@ -12,6 +12,7 @@ from rich.console import Console
 from vmaf_train.errors import ConfigError
 from vmaf_train.files import write_atomic
 from vmaf_train.onnx_session import MapModel
+from vmaf_train.pairs.listing import printable
 from vmaf_train.prediction.blocks import OffsetRange
 from vmaf_train.prediction.clip import ClipKind
 from vmaf_train.prediction.comparison import Pairs
@@ -129,7 +130,7 @@ def compare_inputs(
         for letter, side, model in zip("AB", (0, 1), models, strict=True):
             if note := padding_note(model, [pair[side] for pair in pairs]):
                 notes.append(f"{letter} {note}")
-        found.append((name, pairs, tuple(notes)))
+        found.append((printable(name), pairs, tuple(notes)))
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from rich.table import Table
 
 from vmaf_train.onnx_session import MapModel
+from vmaf_train.pairs.listing import printable
 from vmaf_train.prediction.clip import Clip
 from vmaf_train.prediction.signal import FrameSignal, SeriesSummary, feature_stem, summarise
 
@@ -23,7 +24,7 @@ class InputReport:
     """One input and its numbers.
 
     Attributes:
-        name: the input as it was named.
+        name: the input as it was named, in letters that any file takes.
         kind: how it was read.
         pixel_format: of its frames.
         fed: (width, height) that the model ran at, for the first frame.
@@ -56,7 +57,7 @@ def input_report(model: MapModel, clip: Clip, signals: Sequence[FrameSignal]) ->
     if note := padding_note(model, signals):
         notes.append(note)
     return InputReport(
-        clip.name,
+        printable(clip.name),
         str(clip.kind),
         clip.pixel_format,
         (wide, tall),
@@ -105,7 +106,7 @@ def csv_text(model: MapModel, reports: Sequence[InputReport]) -> str:
 def _row(stem: str, signal: FrameSignal) -> dict[str, Any]:
     return {
         "frame": signal.frame,
-        "picture": signal.name,
+        "picture": printable(signal.name),
         "width": signal.width,
         "height": signal.height,
         f"{stem}_mean": signal.mean,
