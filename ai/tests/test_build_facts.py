@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import vmaf_train
-from vmaf_train.build_facts import build_facts, installed_version, source_commit
+from vmaf_train.build_facts import build_facts, installed_version, loaded_code
 from vmaf_train.config import FitConfig
 from vmaf_train.hardware import choose_hardware, environment_record
 
@@ -47,11 +48,23 @@ def test_a_changed_checkout_is_marked(tmp_path: Path, monkeypatch: pytest.Monkey
     git("tag", "v9")
     commit = git("rev-parse", "--short=12", "HEAD")
     assert build_facts()["commit"] == commit
-    module.write_text("changed = 1\n")
-    assert build_facts()["commit"] == commit + "+"
+    (tmp_path / "card.md").write_text("published into the checkout")
+    assert build_facts()["commit"] == commit
+    for changed in (module, module.parent / "new.py"):
+        changed.write_text("changed = 1\n")
+        assert build_facts()["commit"] == commit + "+"
+        git("clean", "--quiet", "--force", "ai")
+        git("checkout", "--quiet", "ai")
+    assert build_facts()["commit"] == commit
+    other = tmp_path / "other"
+    git("init", "--quiet", str(other))
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert build_facts()["commit"] == commit
 
 
 def test_a_run_records_the_commit_of_the_code_that_was_loaded() -> None:
-    assert environment_record(choose_hardware(FitConfig())).commit == source_commit()
+    environment = environment_record(choose_hardware(FitConfig()))
+    assert (environment.commit, environment.code) == loaded_code()
     checkout = (Path(vmaf_train.__file__).resolve().parents[3] / ".git").exists()
-    assert (source_commit() is not None) == (checkout and shutil.which("git") is not None)
+    assert (environment.commit is not None) == (checkout and shutil.which("git") is not None)
+    assert re.fullmatch("[0-9a-f]{16}", loaded_code().digest)

@@ -60,3 +60,23 @@ def test_a_page_leaves_out_resumptions_of_a_finished_run() -> None:
 def test_a_part_ends_with_an_epoch_or_within_one() -> None:
     assert TrainingPart(epochs=21).end == "epoch 21"
     assert TrainingPart(epochs=21, step=5).end == "step 5 of epoch 22"
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"commit": "ba9876543210"}, True),
+        ({"commit": None}, True),
+        ({"code": "c2"}, False),
+        ({"code": None}, False),
+        ({"threads": 99}, False),
+        ({"torch": "1.0"}, False),
+    ],
+)
+def test_a_commit_that_changes_no_code_is_the_same_place(change: dict[str, object], same: bool) -> None:
+    here = tiny_record(changes={"environment.commit": "0123456789ab", "environment.code": "c1"}).environment
+    other = here.model_copy(update=change)
+    assert here.same_as(other) is same
+    assert other.same_as(HERE) is same
+    assert not here.same_as(None)

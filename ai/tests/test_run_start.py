@@ -61,12 +61,12 @@ def test_a_run_that_goes_on_elsewhere_tells_each_part_and_claims_no_equal_bytes(
         with stop_signals() as stop, pytest.raises(Stopped):
             fit_toy(tmp_path, "fit.epochs=3", say=SignalAt(step, signal.SIGINT), stop=stop, resume=resume)
 
-    first = move(processor="first", threads=2, commit="0123456789ab")
+    first = move(processor="first", threads=2, commit="0123456789ab", code="c1")
     until(1, resume=False)
-    second = move(processor="second", threads=3, commit="0123456789ab")
+    second = move(processor="second", threads=3, commit="0123456789ab", code="c1")
     until(4, resume=True)
     until(1, resume=True)
-    move(processor="first", threads=2, commit="ba9876543210")
+    move(processor="first", threads=2, commit="ba9876543210", code="c2")
     said = Told()
     record = fit_toy(tmp_path, "fit.epochs=3", resume=True, say=said).record
     assert record.parts == (
@@ -78,7 +78,7 @@ def test_a_run_that_goes_on_elsewhere_tells_each_part_and_claims_no_equal_bytes(
     assert said.lines == [
         "fit: goes on after epoch 1, step 3",
         "fit: was trained in another environment before (commit 0123456789ab -> ba9876543210, "
-        "processor second -> first, threads 3 -> 2); "
+        "code c1 -> c2, processor second -> first, threads 3 -> 2); "
         "the record says so, and equal bytes are not promised",
     ]
     # In one place from here on: the claim stays lost.

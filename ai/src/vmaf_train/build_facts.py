@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib.metadata
+import os
 import platform
 import shutil
 import subprocess
 from pathlib import Path
+from typing import NamedTuple
 
 import vmaf_train
 
-__all__ = ["build_facts", "installed_version", "source_commit", "version_text"]
+__all__ = ["LoadedCode", "build_facts", "installed_version", "loaded_code", "version_text"]
 
 _PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 _GIT_SECONDS = 5.0
@@ -30,13 +33,27 @@ def build_facts() -> dict[str, str | None]:
     }
 
 
-@functools.cache
-def source_commit() -> str | None:
-    """Return the git commit of the running code, with ``+`` where tracked files differ from it.
+class LoadedCode(NamedTuple):
+    """Which code a process runs.
 
-    None outside a checkout. Asked of git once per process, as what is loaded stays.
+    Attributes:
+        commit: the checkout's commit, with ``+`` where the code differs from it; None outside of one.
+        digest: first 16 hexadecimal digits of a SHA-256 over the package's Python files.
     """
-    return _commit()
+
+    commit: str | None
+    digest: str
+
+
+@functools.cache
+def loaded_code() -> LoadedCode:
+    """Return which code this process runs, as the first call in the process finds it."""
+    digest = hashlib.sha256()
+    package = Path(vmaf_train.__file__).resolve().parent
+    for path in sorted(package.rglob("*.py")):
+        data = path.read_bytes()
+        digest.update(f"{path.relative_to(package).as_posix()}\0{len(data)}\0".encode() + data)
+    return LoadedCode(_commit(), digest.hexdigest()[:16])
 
 
 def version_text() -> str:
@@ -56,13 +73,25 @@ def installed_version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    checkout = Path(vmaf_train.__file__).resolve().parents[3]
+    package = Path(vmaf_train.__file__).resolve().parent
+    checkout = package.parents[2]
     git = shutil.which("git")
     if git is None or not (checkout / ".git").exists():
         return None
-    command = [git, "-C", str(checkout), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    # A hook of git that starts a run names its own repository there, which git would take before ours.
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def answer(*words: str) -> str:
+        command = [git, "-C", str(checkout), *words]
+        ran = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=_GIT_SECONDS, env=ours
+        )
+        return ran.stdout.strip()
+
     try:
-        ran = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_GIT_SECONDS)
+        commit = answer("rev-parse", "--short=12", "HEAD")
+        # Cards and pages that a run publishes into the checkout change no code.
+        changed = answer("status", "--porcelain", "--untracked-files=all", "--", str(package))
     except (OSError, subprocess.SubprocessError):
         return None
-    return ran.stdout.strip() or None
+    return commit + "+" * bool(changed)

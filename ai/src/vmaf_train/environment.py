@@ -16,7 +16,9 @@ class EnvironmentRecord(Record):
 
     vmaf_train: str
     commit: str | None = None
-    """Of vmaf_train's checkout, with ``+`` where files differed from it; None outside one."""
+    """Of vmaf_train's checkout, with ``+`` where its code differed from it; None outside one."""
+    code: str | None = None
+    """Digest of vmaf_train's Python files; None where it was not recorded."""
     python: str
     torch: str
     onnx: str
@@ -27,6 +29,10 @@ class EnvironmentRecord(Record):
     precision: Literal["float32", "bfloat16"]
     threads: int
     processes: int = 1
+
+    def same_as(self, other: EnvironmentRecord | None) -> bool:
+        """Return whether a run repeated in ``other`` would be the same; the same code in two commits is."""
+        return other is not None and self.model_copy(update={"commit": other.commit}) == other
 
 
 class TrainingPart(Record):

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import vmaf_train
-from vmaf_train.build_facts import source_commit
+from vmaf_train.build_facts import loaded_code
 from vmaf_train.config import FitConfig
 from vmaf_train.errors import ConfigError
 from vmaf_train.processor import processor_name
@@ -127,9 +127,11 @@ def reproducible_arithmetic(hardware: Hardware, *, deterministic: bool) -> Itera
 
 def environment_record(hardware: Hardware, processes: int = 1) -> EnvironmentRecord:
     """Return versions and machine for the run record; no host, user or path."""
+    code = loaded_code()
     return EnvironmentRecord(
         vmaf_train=vmaf_train.__version__,
-        commit=source_commit(),
+        commit=code.commit,
+        code=code.digest,
         python=platform.python_version(),
         torch=torch.__version__,
         onnx=importlib.metadata.version("onnx"),

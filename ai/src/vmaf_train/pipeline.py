@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from vmaf_train.build_facts import loaded_code
 from vmaf_train.checkpoint import latest_checkpoint
 from vmaf_train.config import TaskConfig
 from vmaf_train.config_faults import faults_text
@@ -96,6 +97,7 @@ def run(
         GateError: the quality is not proved; a failure page was written, no weights.
         Stopped: SIGINT or SIGTERM came; the run can go on with ``resume``.
     """
+    loaded_code()  # as it is now: a checkout that changes during the run is not what ran
     with stop_signals() as stop, closing_reporter(reporter or SilentReporter()) as say:
         task = plugin.create(config)
         hardware = choose_hardware(config.fit)

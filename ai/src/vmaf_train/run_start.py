@@ -100,7 +100,7 @@ def run_start(
         initial = initial_of_checkpoint(*stands, config.fit.initial)
         repeats, parts, moved = carried_claims(*stands, environment)
     # Those of earlier runs are part of what would have to be repeated.
-    alike = initial is None or (initial.byte_reproducible and initial.environment == environment)
+    alike = initial is None or (initial.byte_reproducible and environment.same_as(initial.environment))
     repeats = repeats and alike and hardware.device == "cpu" and config.fit.deterministic and ranks.alone
     identity = run_identity(
         config, splits, task, loop_revision, initial, environment, parts=parts, byte_reproducible=repeats

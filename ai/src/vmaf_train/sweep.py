@@ -256,7 +256,7 @@ def _try(plugin: TaskPlugin[Any], point: Point, folder: Path, reporter: Reporter
         seconds=record.training.seconds,
         config=deciding_settings(record.config, initial.checkpoint_sha256 if initial is not None else None),
         data_digest=record.data.digest if record.data is not None else "",
-        environment=record.environment.model_dump(mode="json"),
+        environment=record.environment.model_dump(mode="json", exclude={"commit"}),
     )
 
 

@@ -141,7 +141,7 @@ def carried_claims(
         parts = tuple(TrainingPart.model_validate(part) for part in facts.get("earlier", ()))
         told = facts.get("environment")
         before = EnvironmentRecord.model_validate(told) if told is not None else None
-        if before == environment:
+        if environment.same_as(before):
             return facts.get("byte_reproducible") is True, parts, False
         step = values.get("position", {}).get("step", 0)
         part = TrainingPart(epochs=values["epoch"], step=step, environment=before)
