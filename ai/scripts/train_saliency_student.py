@@ -10,6 +10,7 @@ The name of ``--output`` is the model's id; where a model of that id stands, ``-
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from pathlib import Path
 
@@ -20,9 +21,15 @@ from vmaf_train.discovery import load_task
 from vmaf_train.errors import ConfigError, GateError, VmafTrainError
 from vmaf_train.files import require_writable, write_atomic
 from vmaf_train.interruption import Stopped
-from vmaf_train.pipeline import RunPaths, run
+from vmaf_train.pipeline import RunPaths, follow, run
 from vmaf_train.report import ConsoleReporter
-from vmaf_train.run_paths import choose_run_dir, default_output_dirs, require_data_folders, stopped_line
+from vmaf_train.run_paths import (
+    choose_run_dir,
+    default_output_dirs,
+    follows,
+    require_data_folders,
+    stopped_line,
+)
 from vmaf_train.summary import summary_table
 
 
@@ -79,6 +86,10 @@ def main(words: list[str] | None = None) -> int:
             "optimiser.lr": flags.lr,
         }
         config = load_config(plugin.config_type, find_config_file("saliency_student_v1"), (), changes)
+        if follows():
+            with contextlib.suppress(Stopped):  # said by the process that leads
+                follow(plugin, config, resume=flags.resume)
+            return 0
         require_data_folders(config)
         folder = choose_run_dir(config, None, resume=flags.resume)
         console = Console()

@@ -211,13 +211,20 @@ class Folders:
         *,
         replace: bool = False,
         changes: dict[str, Any] | None = None,
+        pictures: Callable[[RunRecord], dict[str, bytes]] | None = None,
     ) -> RunRecord:
         """Publish a tiny model as the pipeline does."""
         onnx = tiny_model(seed)
         record = tiny_record(model_id, onnx, changes)
         figures = {f"{model_id}_curves.svg": b"<svg/>"}
         publish_model(
-            record, onnx, model_dir=self.models, docs_dir=self.docs, replace=replace, figures=figures
+            record,
+            onnx,
+            model_dir=self.models,
+            docs_dir=self.docs,
+            replace=replace,
+            figures=figures,
+            pictures=pictures or no_pictures,
         )
         return record
 

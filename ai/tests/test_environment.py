@@ -78,5 +78,5 @@ def test_a_commit_that_changes_no_code_is_the_same_place(change: dict[str, objec
     here = tiny_record(changes={"environment.commit": "0123456789ab", "environment.code": "c1"}).environment
     other = here.model_copy(update=change)
     assert here.same_as(other) is same
-    assert other.same_as(HERE) is same
+    assert other.same_as(here) is same
     assert not here.same_as(None)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch._inductor.exc import InvalidCxxCompiler
 
 from toy import Agreement, ToyConfig, ToyNet, ToySamples, ToyTask, fit_toy, metrics, weights
 from vmaf_train.config import OptimiserConfig, ScheduleConfig
@@ -204,6 +205,20 @@ def test_an_operation_without_a_deterministic_form_is_a_config_error_at_the_firs
 
     with pytest.raises(ConfigError, match=r"set fit.deterministic=false"):
         fit_toy(tmp_path, task=ToyTask(ToyConfig(), network=Refused))
+
+
+def test_a_network_that_cannot_be_compiled_is_a_config_error_at_the_first_step(tmp_path: Path) -> None:
+    class Refused(ToyNet):
+        def forward(self, image: Tensor) -> Tensor:
+            raise InvalidCxxCompiler
+
+    with pytest.raises(ConfigError, match=r"fit.compile: .*No working C\+\+ compiler.*set fit.compile=false"):
+        fit_toy(tmp_path, task=ToyTask(ToyConfig(), network=Refused))
+
+
+def test_the_greatest_seed_trains_like_any_other(tmp_path: Path) -> None:
+    config = f"fit.seed={2**63 - 1}"
+    assert weights(fit_toy(tmp_path / "a", config)) == weights(fit_toy(tmp_path / "b", config))
 
 
 def test_worker_processes_do_not_change_the_weights(tmp_path: Path) -> None:

@@ -61,6 +61,22 @@ def test_the_very_same_file_published_again_keeps_its_8_bit_form_and_its_tests(f
     assert load_sidecar(folders.models, "tiny_v1").record.evaluations == ()
 
 
+@pytest.mark.parametrize(
+    "changes", [{"gate.value": 0.61}, {"gate.min_value": 0.2}, {"data.digest": "f" * 64}]
+)
+def test_judged_otherwise_or_on_other_data_the_same_file_keeps_its_tests_and_loses_its_8_bit_form(
+    folders: Folders, changes: dict[str, object]
+) -> None:
+    with_form_and_test(folders)
+    folders.publish(replace=True, changes=changes, pictures=lambda _: {"tiny_v1_tested_curves.svg": b"anew"})
+    record = load_sidecar(folders.models, "tiny_v1").record
+    assert folders.held()["docs/tiny_v1_tested_curves.svg"] == b"anew"
+    assert record.quantised is None
+    assert not (folders.models / "tiny_v1.int8.onnx").exists()
+    assert len(record.evaluations) == 1
+    assert folders.problems() == []
+
+
 def test_the_same_file_beside_a_damaged_sidecar_needs_replace(folders: Folders) -> None:
     with_form_and_test(folders)
     (folders.models / "tiny_v1.json").write_text("{}")

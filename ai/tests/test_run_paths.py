@@ -3,11 +3,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from toy import toy_plugin
 from vmaf_train import run_paths
 from vmaf_train.config import Section, TaskConfig
 from vmaf_train.config_files import config_yaml
@@ -15,6 +17,7 @@ from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.interruption import Stopped
 from vmaf_train.run_paths import (
     choose_run_dir,
+    default_config,
     default_output_dirs,
     docs_folder,
     owned_run_dir,
@@ -47,6 +50,25 @@ def test_a_smoke_model_goes_below_build_unless_told_otherwise() -> None:
     assert default_output_dirs(SMOKE, None, None) == (Path("build/model/tiny"), Path("build/docs/ai/models"))
     assert default_output_dirs(SMOKE, Path("m"), None) == (Path("m"), Path("m/docs"))
     assert default_output_dirs(REAL, None, Path("d")) == (Path("model/tiny"), Path("d"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "real"),
+    [
+        (("data.root=d",), True),
+        (("data.root = d",), True),
+        (("data={root: d}",), True),
+        (("data={policy: drop}",), False),
+        (("data={",), False),
+        (("data.note=root",), False),
+        ((), False),
+    ],
+)
+def test_data_that_is_named_in_any_way_takes_the_recipe_and_none_the_demonstration(
+    overrides: tuple[str, ...], real: bool
+) -> None:
+    plugin = replace(toy_plugin(), config_file="recipe", demo_config_file="demo")
+    assert default_config(plugin, overrides, {}) == ("recipe" if real else "demo")
 
 
 def test_each_model_folder_has_a_docs_folder_of_its_own() -> None:

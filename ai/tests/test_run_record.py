@@ -123,6 +123,15 @@ def test_a_small_number_is_never_shown_as_nothing(value: float, plain: str, sign
     assert (decimal_text(value), decimal_text(value, signed=True)) == (plain, signed)
 
 
+def test_a_value_below_the_least_is_never_shown_as_if_it_reached_it() -> None:
+    gate = tiny_record(changes={"gate.value": 0.49997, "gate.min_value": 0.5, "gate.passed": False}).gate
+    assert gate.shown == "0.49997"
+    assert gate.model_copy(update={"value": 0.31234567}).shown == "0.3123"
+    assert gate.model_copy(update={"value": 0.5 - 1e-12}).shown == "0.499999999999"
+    assert gate.model_copy(update={"value": None}).shown == "no finite number"
+    assert gate.model_copy(update={"value": 0.50001, "passed": True}).shown == "0.5000"
+
+
 def test_a_figure_is_told_with_its_interval_where_it_has_one() -> None:
     assert Figure(value=0.5).text == "0.5000"
     assert Figure(value=0.5, low=0.25, high=0.0001).text == "0.5000 (0.2500 to 1.0e-04)"

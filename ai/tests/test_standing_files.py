@@ -97,6 +97,19 @@ def test_beside_a_registry_without_its_row_a_file_of_the_name_goes_only_by_repla
     assert folders.held().get(name) != b"of somebody else"
 
 
+@pytest.mark.parametrize("name", ["tiny_v1_failed.md", "tiny_v1_failed_curves.svg"])
+def test_a_file_with_the_name_of_a_failure_page_is_told_before_training(folders: Folders, name: str) -> None:
+    folders.docs.mkdir(parents=True, exist_ok=True)
+    (folders.docs / name).write_text("my own notes")
+    for _ in range(2):
+        with pytest.raises(PublishError, match=rf"the failure page of model tiny_v1: .*{name}.*--replace"):
+            check(folders, replace=False)
+        check(folders, replace=True)
+        folders.publish("other", 7, replace=True)
+    publish_failure(tiny_record(changes={"export": None}), folders.docs, {})
+    check(folders, replace=False)
+
+
 def test_the_very_bytes_that_would_be_written_may_stand(folders: Folders) -> None:
     licence = licence_text(tiny_record().license)
     assert licence is not None

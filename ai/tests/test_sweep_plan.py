@@ -94,7 +94,7 @@ def test_fewer_trials_than_points_may_be_asked_for_and_more_are_not() -> None:
             ("optimiser.lr=1,1.0",),
             "optimiser.lr=1.0: expected a config of its own, found that of optimiser.lr=1;",
         ),
-        (("fit.workers=0,1",), "machine-only"),
+        (("fit.workers=0,1",), "a setting of the machine decides no result"),
         (("fit.seed=1,2", "fit.seed=3"), "fit.seed again"),
         (("fit.seed=1", "fit.seed=3,4"), "fit.seed again"),
         (("fit.seed",), "no such form"),

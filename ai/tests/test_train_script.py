@@ -72,6 +72,23 @@ def test_the_record_of_a_run_whose_gate_is_not_met_is_copied_too(
     assert capsys.readouterr().err.startswith("error: the gate: ")
 
 
+def test_a_process_that_torchrun_started_beside_another_takes_part_and_writes_nothing(
+    main: Callable[[list[str]], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[tuple[str, bool]] = []
+
+    def part(plugin: Any, config: Any, *, resume: bool) -> None:
+        taken.append((config.id, resume))
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(main.__globals__, "follow", part)
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["--duts-root", ".", "--output", "m/foo.onnx", "--resume"]) == 0
+    assert taken == [("foo", True)]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_record_that_could_not_be_written_is_refused_before_the_run(
     main: Callable[[list[str]], int],
     tmp_path: Path,

@@ -105,6 +105,7 @@ def test_a_generated_page_without_a_row_is_named_and_one_by_hand_or_of_a_failure
 def test_a_failure_page_in_the_folder_of_models_and_pages_is_no_problem(tmp_path: Path) -> None:
     publish_failure(tiny_record(changes={"export": None}), tmp_path, {"tiny_v1_failed_curves.svg": b""})
     assert verify_problems(tmp_path, tmp_path) == ["registry.json: missing"]
+    assert verify_problems(tmp_path, tmp_path / "." / ".." / tmp_path.name) == ["registry.json: missing"]
     (tmp_path / "tiny_v1_failed.md").write_text("by hand")
     assert len(verify_problems(tmp_path, tmp_path)) == 2
 

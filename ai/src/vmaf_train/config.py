@@ -90,11 +90,12 @@ class ScheduleConfig(Section):
     """The learning rate over the steps of the run."""
 
     name: Literal["cosine", "constant"] = "cosine"
-    """``cosine`` falls to ``final_fraction`` of lr at the last step (Loshchilov and Hutter, 2017)."""
+    """``cosine`` falls towards ``final_fraction`` of lr, which a step after the last one would have
+    (Loshchilov and Hutter, 2017)."""
     warmup_epochs: float = Field(default=0.0, ge=0.0)
     """Epochs of linear rise from 0 to lr, fractions allowed."""
     final_fraction: float = Field(default=0.0, ge=0.0, le=1.0)
-    """Where the cosine ends, as a fraction of lr."""
+    """What the cosine falls towards, as a fraction of lr."""
     restarts: tuple[int, ...] = ()
     """Epochs after which the rate starts at lr again and falls anew, without a warm-up (warm
     restarts, Loshchilov and Hutter, 2017); ascending. One at the end or later is not reached. A run

@@ -239,7 +239,7 @@ def _keep(run: _Run, epoch: int, metrics: Mapping[str, float], began: float) -> 
 
 def _begin_random(seed: int, epoch: int, position: EpochPosition, ranks: Ranks) -> None:
     """Let dropout and the like follow (seed, epoch), so that a resumed epoch repeats them."""
-    torch.manual_seed(seed * 1_000_003 + epoch)
+    torch.manual_seed((seed * 1_000_003 + epoch) % 2**64)
     for restore, state in zip((torch.set_rng_state, torch.cuda.set_rng_state), position.random, strict=False):
         restore(state)
     if not ranks.leads:

@@ -16,6 +16,8 @@ from vmaf_train.task import Task
 
 __all__ = ["optimiser_step", "require_finite_weights"]
 
+_COMPILERS = ("torch._dynamo", "torch._inductor")
+
 
 def optimiser_step(
     task: Task,
@@ -42,8 +44,9 @@ def optimiser_step(
         where: epoch and step, for messages.
 
     Raises:
-        ConfigError: an operation without a deterministic form although the config asks for one, or
-            a weight without a gradient that several processes would wait for.
+        ConfigError: an operation without a deterministic form although the config asks for one, a
+            network that cannot be compiled although it asks for that, or a weight without a gradient
+            that several processes would wait for.
         DivergenceError: the loss or the norm of the gradient is no finite number; no weight moved.
     """
     target = target.to(hardware.device, non_blocking=True)
@@ -60,6 +63,13 @@ def optimiser_step(
         if not ranks.alone:
             loss = ranks.sum(loss.detach()) / ranks.size
     except RuntimeError as error:
+        if type(error).__module__.startswith(_COMPILERS):
+            raise ConfigError(
+                "fit.compile",
+                expected="a network that torch.compile can build here",
+                found=" ".join(str(error).split("\n\n")[0].split()),
+                next_step="install a C++ compiler (vmaf-train doctor looks for it), or set fit.compile=false",
+            ) from error
         if "deterministic" not in str(error):
             raise
         raise ConfigError(

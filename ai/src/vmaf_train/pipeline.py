@@ -31,6 +31,7 @@ from vmaf_train.left_out import name_left_out
 from vmaf_train.loader import VALIDATION_EPOCH, sample_stream
 from vmaf_train.onnx_export import check_parity, export_onnx, record_export
 from vmaf_train.op_allowlist import load_allowlist
+from vmaf_train.page_pictures import pictures_of_tests
 from vmaf_train.publish import check_can_publish, publish_failure, publish_model
 from vmaf_train.ranks import ALONE, Ranks, joined
 from vmaf_train.registry import ModelEntry
@@ -137,6 +138,7 @@ def run(
                     docs_dir=paths.docs_dir,
                     replace=replace,
                     figures=_page_figures(record, ""),
+                    pictures=pictures_of_tests,
                 )
     return record
 
@@ -340,7 +342,7 @@ def refuse(record: RunRecord, paths: RunPaths) -> GateError:
     return GateError(
         f"the quality gate of {record.id}",
         expected=f"{gate.metric} of at least {gate.min_value:g}",
-        found="no finite number" if gate.value is None else f"{gate.value:.4f}",
+        found=gate.shown,
         next_step=f"no weights were emitted; see {page}",
     )
 

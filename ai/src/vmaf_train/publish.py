@@ -38,7 +38,7 @@ from vmaf_train.registry import (
 from vmaf_train.run_record import RunRecord
 from vmaf_train.scan_state import MAX_MODEL_BYTES
 from vmaf_train.staging import finish_interrupted, finish_staged, publish_lock, stage_files
-from vmaf_train.standing_files import failure_names, require_no_strangers
+from vmaf_train.standing_files import failure_names, require_no_strange_failure, require_no_strangers
 
 __all__ = [
     "check_can_publish",
@@ -98,6 +98,7 @@ def check_can_publish(
     finish_interrupted(model_dir, docs_dir)
     _check_id(model_dir, entry, replace=replace)
     require_no_strangers(model_dir, docs_dir, entry, replace=replace)
+    require_no_strange_failure(docs_dir, entry.id, replace=replace)
 
 
 def _check_id(model_dir: Path, entry: ModelEntry, *, replace: bool) -> None:
@@ -129,12 +130,14 @@ def publish_model(
     docs_dir: Path,
     replace: bool,
     figures: Mapping[str, bytes],
+    pictures: Pictures = lambda _: {},
 ) -> tuple[Path, ...]:
     """Put the model, sidecar, card, page, figures, index, schema and registry row in place.
 
     The files are staged first; once the manifest of the staging folder is on the disk, the
     publication counts as made, and whoever comes next completes it after a crash. Where the very
-    same file stands already, its 8-bit form and its tests are still true of it and stay.
+    same file stands already, its tests are still true of it and stay, with the picture of them that
+    ``pictures`` draws; so does its 8-bit form where the gate was judged alike, on the same data.
 
     Returns:
         The paths of all files written.
@@ -158,7 +161,8 @@ def publish_model(
         record = _with_standing_facts(model_dir, record, replace=replace)
         entry = _entry(record)
         files: dict[Path, bytes] = {model_dir / entry.onnx: onnx}
-        files |= {docs_dir / name: data for name, data in figures.items()}
+        drawn = {**figures, **pictures(record)}
+        files |= {docs_dir / name: data for name, data in drawn.items()}
         files |= _texts(record, entry, model_dir, docs_dir)
         require_no_strangers(model_dir, docs_dir, entry, files, replace=replace)
         # Old companions would be taken for this file's: external weights, and the quantised form.
@@ -166,7 +170,7 @@ def publish_model(
         remove = [f"{entry.onnx}.data", f"{quantised}.data"]
         remove += [quantised] if record.quantised is None else []
         # Nor are earlier tests those of this file, nor does an earlier failure say anything of it.
-        remove += {tested_curves_name(entry.id)} - {*figures, *page_figures(record)}
+        remove += {tested_curves_name(entry.id)} - {*drawn, *page_figures(record)}
         remove += failure_names(docs_dir, entry.id)
         stage_files(model_dir, docs_dir, files, remove)
         finish_staged(model_dir, docs_dir)
@@ -194,7 +198,15 @@ def _with_standing_facts(model_dir: Path, record: RunRecord, *, replace: bool) -
         raise
     if standing.export is None or standing.export.sha256 != row.sha256:
         return record
-    return record.model_copy(update={"quantised": standing.quantised, "evaluations": standing.evaluations})
+    # The form was judged as the gate judged: by another protocol its figures are no comparison.
+    if standing.gate == record.gate and _digest(standing) == _digest(record):
+        record = record.model_copy(update={"quantised": standing.quantised})
+    tests = (test for test in standing.evaluations if test.model_sha256 in record.forms)
+    return record.model_copy(update={"evaluations": tuple(tests)})
+
+
+def _digest(record: RunRecord) -> str | None:
+    return record.data.digest if record.data is not None else None
 
 
 def republish_card(

@@ -19,6 +19,7 @@ from vmaf_train.errors import ConfigError, PublishError
 from vmaf_train.files import write_atomic
 from vmaf_train.interruption import Stopped
 from vmaf_train.left_out import LEFT_OUT_NAME
+from vmaf_train.strict_yaml import parse_yaml
 from vmaf_train.task import TaskPlugin, data_folders
 
 _CONFIG_NAME = "config.yaml"
@@ -44,8 +45,18 @@ def default_config(plugin: TaskPlugin[Any], overrides: Sequence[str], changes: M
 
     Empty where the task has no such file and its type's defaults are the config.
     """
-    has_data = "data.root" in changes or any(item.startswith("data.root=") for item in overrides)
+    has_data = "data.root" in changes or any(map(_names_data, overrides))
     return plugin.config_file if has_data or not plugin.demo_config_file else plugin.demo_config_file
+
+
+def _names_data(override: str) -> bool:
+    """Return whether what ``--set`` says may give ``data.root`` a value."""
+    key, _, value = (part.strip() for part in override.partition("="))
+    if key == "data":
+        with contextlib.suppress(ConfigError):
+            section = parse_yaml(value, "--set data")
+            return isinstance(section, dict) and section.get("root") is not None
+    return key == "data.root"
 
 
 def resolve_config(

@@ -199,6 +199,16 @@ class GateRecord(Record):
     samples: dict[str, int] = Field(default_factory=dict)
     """How many of the samples a metric counts, where that is not all of them."""
 
+    @property
+    def shown(self) -> str:
+        """The value in as many digits, four or more, as keep one that is too low below ``min_value``."""
+        if self.value is None:
+            return "no finite number"
+        digits = 4
+        while not self.passed and digits < 17 and float(f"{self.value:.{digits}f}") >= self.min_value:
+            digits += 1
+        return f"{self.value:.{digits}f}"
+
 
 class TensorRecord(Record):
     """An input or output as read back from the file."""

@@ -12,7 +12,13 @@ from vmaf_train.files import sha256_bytes, sha256_file
 from vmaf_train.model_card import LICENCE_NAME, licence_text, tested_curves_name
 from vmaf_train.registry import REGISTRY_NAME, SCHEMA_NAME, ModelEntry, load_registry, registry_schema
 
-__all__ = ["failure_names", "is_failure_page", "page_model", "require_no_strangers"]
+__all__ = [
+    "failure_names",
+    "is_failure_page",
+    "page_model",
+    "require_no_strange_failure",
+    "require_no_strangers",
+]
 
 _PAGE_MARK = re.compile(r"<!-- Generated from the run record by vmaf-train card (\S+); edits are lost\. -->")
 _FAILURE_MARK = "<!-- Generated from the run record; edits are lost. -->"
@@ -68,6 +74,23 @@ def require_no_strangers(
             next_step="choose another --id, or replace them with --replace"
             if registered
             else "choose another folder with --model-dir (or --output) and --docs-dir, or move them away",
+        )
+
+
+def require_no_strange_failure(docs_dir: Path, model_id: str, *, replace: bool) -> None:
+    """Refuse to replace a file that bears the name of a failure page, or of its picture, and is none.
+
+    Raises:
+        PublishError: such files stand; all are named.
+    """
+    names = f"{model_id}_failed.md", f"{model_id}_failed_curves.svg"
+    strangers = [docs_dir / name for name in names if os.path.lexists(docs_dir / name)]
+    if strangers and not replace and not failure_names(docs_dir, model_id):
+        raise PublishError(
+            f"the failure page of model {model_id}",
+            expected="none, or one of an earlier run",
+            found=", ".join(map(str, strangers)),
+            next_step="choose another --id, or replace it with --replace",
         )
 
 

@@ -139,7 +139,7 @@ def _points(
                 f"sweep trial {_shown(choices)}",
                 "a config of its own",
                 f"that of {_shown(same)}",
-                "leave one out; a machine-only setting changes no result",
+                "leave one out; a setting of the machine decides no result, and a sweep has one set of data",
             )
         differences = config_differences(first, recorded, {})
         points.append(Point(len(points) + 1, choices, config, recorded, tuple(differences)))

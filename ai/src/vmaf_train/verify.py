@@ -60,7 +60,7 @@ def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
                 problems.append(f"{entry.id}: {name} has sha256 {found}, its row says {digest}")
         problems += _sidecar_problems(model_dir, docs_dir, entry)
     for path in sorted(model_dir.iterdir()) if model_dir.is_dir() else []:
-        if path.name in expected or (path.parent == docs_dir and is_failure_page(path)):
+        if path.name in expected or (docs_dir.resolve() == model_dir.resolve() and is_failure_page(path)):
             continue
         if path.suffix in {".onnx", ".json", ".data", ".md"}:
             problems.append(f"{path.name}: no row of {REGISTRY_NAME} names it")

@@ -69,3 +69,30 @@ def test_the_contract_says_what_depth_is_not_supported() -> None:
         print("skipped: an installed package has no docs")
         return
     assert "10-bit samples and more\nare not supported" in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("config", "epochs", "summary", "limit"),
+    [
+        ("saliency_student_v1", 1, "A Tiny U-Net", "Trained on still photographs"),
+        (
+            "smoke",
+            1,
+            "It was trained on scenes drawn by a program",
+            "Trained on scenes drawn by a program alone",
+        ),
+        ("smoke", 0, "It was not trained", "Not trained: "),
+    ],
+)
+def test_the_card_says_what_the_weights_were_trained_on(
+    config: str, epochs: int, summary: str, limit: str
+) -> None:
+    changes = {"data.root": "unused"} if config != "smoke" else {}
+    resolved = load_config(
+        PLUGIN.config_type, find_config_file(config), [], {"fit.epochs": epochs, **changes}
+    )
+    text = PLUGIN.create(resolved).card_text()
+    assert text.summary.startswith(summary)
+    said = [line for line in text.limits if "rained" in line]
+    assert len(said) == 1
+    assert said[0].startswith(limit)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from vmaf_train.errors import ConfigError
 from vmaf_train.tasks.saliency_student.corpus import EmbeddedPairs, draw_scene
 
 
@@ -38,3 +40,8 @@ def test_objects_differ_from_their_ground_and_masks_are_zero_and_one() -> None:
         if mask.any() and not mask.all():
             apart.append(np.abs(image[mask].mean(0) - image[~mask].mean(0)).max())
     assert np.median(apart) > 20
+
+
+def test_scenes_that_do_not_fit_into_memory_are_refused_before_they_are_drawn() -> None:
+    with pytest.raises(ConfigError, match=r"half of this machine's memory.*; lower data.embedded.pairs"):
+        EmbeddedPairs(1_000_000, 7, 4096)

@@ -269,6 +269,28 @@ def test_a_hard_slice_is_held_out_beside_the_share(tmp_path: Path) -> None:
     assert "sun_" in splits.provenance.split
 
 
+@pytest.mark.parametrize("prefixes", ["[sun_]", "[]"])
+def test_a_slice_of_which_every_pair_is_faulty_is_a_fault_of_the_data(tmp_path: Path, prefixes: str) -> None:
+    for index in range(20):
+        put_pair(tmp_path, f"{'sun' if index < 5 else 'day'}_{index:02d}", index)
+    config = config_for(tmp_path, f"validation.hard_prefixes={prefixes}")
+    stems = [f"{'sun' if index < 5 else 'day'}_{index:02d}" for index in range(20)]
+    held = hold_out(stems, config.validation.share, config.validation.seed)
+    faulty = {stem for stem in stems if stem.startswith("sun")} - held if prefixes != "[]" else held
+    for stem in faulty:
+        (tmp_path / "TOY-Image" / f"{stem}.jpg").write_bytes(b"broken")
+    name = "hard" if prefixes != "[]" else "held-out"
+    with pytest.raises(DataError, match=f"a usable pair among the {len(faulty)} of the {name} slice") as told:
+        load_splits(config, silent)
+    assert f"{min(faulty)}.jpg" in str(told.value)
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.05, "5%"), (0.125, "12.5%"), (0.005, "0.5%"), (0.1, "10%")])
+def test_the_share_is_told_as_it_is(tmp_path: Path, share: float, told: str) -> None:
+    splits = load_splits(config_for(toy_set(tmp_path, 10), f"validation.share={share}"), silent)
+    assert f"the first {told} held out" in splits.provenance.split
+
+
 def test_a_hard_slice_of_nothing_is_refused(tmp_path: Path) -> None:
     for index in range(20):
         put_pair(tmp_path, f"day_{index:02d}", index)

@@ -7,9 +7,12 @@ object at all. A network that learns them has learned contrast, not photographs.
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 from numpy.typing import NDArray
 
+from vmaf_train.errors import ConfigError
 from vmaf_train.files import sha256_bytes
 
 __all__ = ["CORPUS_VERSION", "EmbeddedPairs"]
@@ -31,11 +34,15 @@ class EmbeddedPairs:
         count: scenes in all; scene ``i`` is a function of (seed, i, short_side) alone.
         seed: decides all of them.
         short_side: pixels of the shorter side; the longer one is 4/3 of it.
+
+    Raises:
+        ConfigError: they would take more than half of the machine's memory.
     """
 
     def __init__(self, count: int, seed: int, short_side: int) -> None:
         self._stems = tuple(f"scene_{index:06d}" for index in range(count))
         height, width = short_side, short_side * 4 // 3
+        _require_room(count, height * width * 4)
         self._images = np.empty((count, height, width, 3), np.uint8)
         self._masks = np.empty((count, height, width), np.uint8)
         for index in range(count):
@@ -161,3 +168,14 @@ def _add_object(draw: np.random.Generator, canvas: Floats, truth: Bools, ground:
     shade = 1.0 - 0.35 * np.clip(np.mgrid[0:height, 0:width][0] - (y - radius), 0, 2 * radius) / (2 * radius)
     canvas[where] = (surface * shade[..., None].astype(np.float32))[where]
     truth |= where
+
+
+def _require_room(count: int, scene_bytes: int) -> None:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if 2 * count * scene_bytes > memory:
+        raise ConfigError(
+            "the embedded corpus",
+            expected=f"scenes that take at most half of this machine's memory, {memory >> 21} MiB",
+            found=f"{count:,} scenes of {scene_bytes:,} bytes, {count * scene_bytes >> 20:,} MiB",
+            next_step="lower data.embedded.pairs or augmentation.short_side",
+        )

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ def _split_text(config: SaliencyConfig) -> str:
     prefixes = config.validation.hard_prefixes
     return (
         f"stems sorted, shuffled with seed {config.validation.seed}, "
-        f"the first {config.validation.share:.0%} held out"
+        f"the first {100 * config.validation.share:g}% held out"
     ) + (f", then all that begin with {', '.join(prefixes)} as the hard slice" if prefixes else "")
 
 
@@ -148,13 +149,16 @@ def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplit
     hard = _hard_slice([pair.stem for pair in listing.pairs], held, config)
     train = [pair for pair in inspection.kept if pair.stem not in held | hard]
     val = [pair for pair in inspection.kept if pair.stem in held | hard]
-    if not train or not val:
+    if not train:
         raise ConfigError(
             str(config.data.root),
             expected="at least one pair to train on and one to validate",
-            found=f"{len(train)} and {len(val)}",
+            found=f"0 and {len(val)}",
             next_step="add pairs or change validation.share",
         )
+    for name, slice_stems in (("held-out", held), ("hard", hard)):
+        if slice_stems and not any(pair.stem in slice_stems for pair in val):
+            _refuse_empty_slice(name, slice_stems, inspection)
 
     def decoded(part: str, short_side: int) -> DecodedPairs:
         return decoded_cache(
@@ -180,6 +184,19 @@ def _folder_splits(config: SaliencyConfig, progress: StageProgress) -> DataSplit
         ValSamples(val_pairs, config.validation.size, _flags([pair.stem for pair in val], hard, config)),
         provenance,
         tuple(bad.line for bad in inspection.dropped),
+    )
+
+
+def _refuse_empty_slice(name: str, stems: frozenset[str], inspection: Inspection) -> NoReturn:
+    """Refuse to judge by a slice of which every pair was left out: its metric would be no number."""
+    pairs = (pair for pair in inspection.listing.pairs if pair.stem in stems)
+    files = {path for pair in pairs for path in (pair.image, pair.mask)}
+    faults = [bad.line for bad in inspection.dropped if files.intersection(bad.paths)]
+    raise DataError(
+        str(inspection.listing.root),
+        expected=f"a usable pair among the {len(stems)} of the {name} slice",
+        found="none: " + "; ".join(faults[:3]) + (" and more" if len(faults) > 3 else ""),
+        next_step="mend or replace these files, or hold out others (validation.share, hard_prefixes)",
     )
 
 

@@ -48,12 +48,22 @@ _CROP = "saliency_map = saliency_map[..., :height, :width]\n"
 
 def saliency_card_text(config: SaliencyConfig) -> CardText:
     """Return title, summary, use and limits for the model that ``config`` describes."""
-    smoke = (
-        "It was trained on scenes drawn by a program, proves that the pipeline works, and is not for use "
-        "on pictures. "
-        if config.data.root is None
-        else ""
+    smoke, seen = (
+        "",
+        (
+            "Trained on still photographs with one annotated notion of saliency; captions, logos, screen "
+            "content and dark or abstract footage are outside of it."
+        ),
     )
+    if config.fit.epochs == 0:
+        smoke = "It was not trained, proves that the pipeline works, and is not for use on pictures. "
+        seen = "Not trained: its map says nothing of a frame."
+    elif config.data.root is None:
+        smoke = (
+            "It was trained on scenes drawn by a program, proves that the pipeline works, and is not for "
+            "use on pictures. "
+        )
+        seen = "Trained on scenes drawn by a program alone: every photograph is outside of it."
     return CardText(
         title=f"{config.id}: saliency map of a video frame",
         summary=(
@@ -73,8 +83,7 @@ def saliency_card_text(config: SaliencyConfig) -> CardText:
             "Colours are read as BT.709 limited range; other matrices and ranges shift the map.",
             "Chroma is upsampled by nearest; an extractor feeds the native size without padding.",
             *_size_limits(config.model),
-            "Trained on still photographs with one annotated notion of saliency; captions, logos, screen "
-            "content and dark or abstract footage are outside of it.",
+            seen,
             "A frame without any content, a fade to a colour for instance, can be read as a subject: what "
             "flat frames give stands under Results, where it was measured.",
         ),
