@@ -56,6 +56,18 @@ def test_a_changed_checkout_is_marked(tmp_path: Path, monkeypatch: pytest.Monkey
         git("clean", "--quiet", "--force", "ai")
         git("checkout", "--quiet", "ai")
     assert build_facts()["commit"] == commit
+    (module.parent / ".fit.py.swp").write_text("an editor's")
+    (module.parent / ".#fit.py").symlink_to("nobody@nowhere")
+    (module.parent / "folder.py").mkdir()
+    assert build_facts()["commit"] == commit
+    loaded_code.cache_clear()
+    digest = loaded_code().digest
+    module.write_text("changed = 2\n")
+    assert loaded_code().digest == digest  # what is loaded stays
+    loaded_code.cache_clear()
+    assert loaded_code().digest != digest
+    loaded_code.cache_clear()
+    git("checkout", "--quiet", "ai")
     other = tmp_path / "other"
     git("init", "--quiet", str(other))
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))

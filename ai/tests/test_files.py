@@ -121,6 +121,14 @@ def test_a_device_a_pipe_and_a_descriptor_are_never_replaced(tmp_path: Path) -> 
     assert not Path("/dev/none").exists()
 
 
+def test_a_link_that_leads_to_itself_is_refused_like_any_other_name(tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to("loop")
+    require_outputs([("--out", loop / "x")], [loop])  # what cannot be resolved is no input's file
+    with pytest.raises(PublishError, match="expected a file that can be written"):
+        write_atomic(loop / "x", b"x")
+
+
 def test_outputs_are_files_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "in.png").write_text("x")
     outputs = [("--json", tmp_path / "a"), ("--csv", tmp_path / "b")]

@@ -101,6 +101,12 @@ def test_what_follows_may_change_the_output_in_place() -> None:
         assert torch.allclose(tensor, right, rtol=1e-9, atol=1e-10)
 
 
+def test_an_empty_batch_is_what_it_is_to_the_plain_norm() -> None:
+    plain, folded = norms(8, torch.float32)
+    empty = torch.zeros(0, 8, 4, 8).to(memory_format=torch.channels_last).requires_grad_()
+    assert torch.equal(folded(empty), plain(empty))
+
+
 @pytest.mark.parametrize("case", ["rows that do not fold", "another layout", "no gradient", "eval mode"])
 def test_what_cannot_be_folded_goes_the_plain_way(case: str) -> None:
     plain, folded = norms(8, torch.float32)

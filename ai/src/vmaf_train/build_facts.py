@@ -7,6 +7,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["LoadedCode", "build_facts", "installed_version", "loaded_code", "ver
 
 _PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime")
 _GIT_SECONDS = 5.0
+_MODULE = re.compile(r"[/ ][^./][^/]*\.py\"?$")
 
 
 def build_facts() -> dict[str, str | None]:
@@ -51,6 +53,8 @@ def loaded_code() -> LoadedCode:
     digest = hashlib.sha256()
     package = Path(vmaf_train.__file__).resolve().parent
     for path in sorted(package.rglob("*.py")):
+        if path.name.startswith(".") or not path.is_file():  # an editor's lock, a folder of that name
+            continue
         data = path.read_bytes()
         digest.update(f"{path.relative_to(package).as_posix()}\0{len(data)}\0".encode() + data)
     return LoadedCode(_commit(), digest.hexdigest()[:16])
@@ -91,7 +95,9 @@ def _commit() -> str | None:
     try:
         commit = answer("rev-parse", "--short=12", "HEAD")
         # Cards and pages that a run publishes into the checkout change no code.
-        changed = answer("status", "--porcelain", "--untracked-files=all", "--", str(package))
+        status = answer("status", "--porcelain", "--untracked-files=all", "--", str(package))
     except (OSError, subprocess.SubprocessError):
         return None
-    return commit + "+" * bool(changed)
+    # What git does not know is code only where Python would import it.
+    changed = any(not line.startswith("??") or _MODULE.search(line) for line in status.splitlines())
+    return commit + "+" * changed

@@ -144,7 +144,7 @@ def _unwritable(path: Path, error: OSError) -> PublishError:
 
 def _is_special(path: Path) -> bool:
     """Return whether a rename would put a file in the place of a device, a pipe or a descriptor."""
-    folder = path.parent.resolve()
+    folder = Path(os.path.realpath(path.parent))
     odd = path.exists() and not path.is_file() and not path.is_dir()
     return odd or folder == Path("/dev") or folder.is_relative_to("/proc")
 
@@ -190,10 +190,10 @@ def require_outputs(outputs: Iterable[tuple[str, Path]], inputs: Iterable[Path] 
     Raises:
         ConfigError: as said, for the first of them.
     """
-    taken = {path.resolve(): f"{path}, which is read" for path in inputs}
+    taken = {os.path.realpath(path): f"{path}, which is read" for path in inputs}
     for option, path in outputs:
         require_writable(option, path)
-        place = path.resolve()
+        place = os.path.realpath(path)
         if place in taken:
             raise ConfigError(
                 option, expected="a file of its own", found=taken[place], next_step="give another name"

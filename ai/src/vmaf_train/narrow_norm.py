@@ -122,14 +122,17 @@ class _FoldedBatchNorm2d(nn.BatchNorm2d):
     def _folds(self, image: Tensor) -> bool:
         """Return whether the pixels of a row go into the groups, in memory too."""
         last = image.dim() == 4 and image.is_contiguous(memory_format=torch.channels_last)
-        return last and image.shape[1] == self.num_features and image.shape[3] % _fold(image.shape[1]) == 0
+        if not last or not image.numel():
+            return False
+        return image.shape[1] == self.num_features and image.shape[3] % _fold(image.shape[1]) == 0
 
 
 def folded_norms(network: nn.Module) -> None:
     """Let every batch normalisation of 2 to 15 channels train the faster way, where it can.
 
     Weights, buffers and their names stay as they are, as does evaluation. Training's outputs and
-    gradients differ by rounding, which grows less: sums over millions of pixels are in more parts.
+    gradients differ by rounding: statistics have less of it, as sums over millions of pixels are in
+    more parts, and the image's gradient in bfloat16 has more.
     """
     for module in network.modules():
         if type(module) is nn.BatchNorm2d and 1 < module.num_features < _VECTOR and _is_usual(module):

@@ -80,6 +80,25 @@ def test_a_mistake_is_one_line_and_no_traceback(
         assert len(found.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("option", ["--sheet", "--curves", "--json"])
+@pytest.mark.parametrize("of", ["--data", "--train"])
+def test_no_picture_of_a_set_that_is_read_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str, of: str
+) -> None:
+    sets = {"--data": shown_pairs(tmp_path / "set", 2), "--train": shown_pairs(tmp_path / "other", 2)}
+    picture = sorted(sets[of].rglob("*.png"))[0]
+    (tmp_path / "link").symlink_to(picture.parent)
+    before = picture.read_bytes()
+    words = [word for pair in sets.items() for word in pair]
+    for path in (picture, tmp_path / "link" / picture.name):
+        assert call(monkeypatch, channel_model(tmp_path / "m.onnx"), *words, option, path) == 2
+        assert (
+            f"{option}: expected a file of its own, found {path}, a picture of a set"
+            in capsys.readouterr().err
+        )
+    assert picture.read_bytes() == before
+
+
 def test_without_the_measures_nothing_is_begun(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

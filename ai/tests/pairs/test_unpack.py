@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import random
 import stat
@@ -63,6 +64,10 @@ def test_damage_of_any_compression_is_told_as_damage(tmp_path: Path, method: int
         damaged = data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
         with pytest.raises(DataError, match="an intact zip archive"):
             unpacked(tmp_path / str(at), bytes(damaged))
+    for at in (*range(40), *range(len(data) - 75, len(data))):  # headers: some bytes there mean nothing
+        damaged = data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
+        with contextlib.suppress(DataError):
+            unpacked(tmp_path / f"header_{at}", bytes(damaged))
 
 
 def test_links_and_devices_are_refused(tmp_path: Path) -> None:

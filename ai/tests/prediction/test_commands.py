@@ -134,6 +134,7 @@ def test_a_mistyped_command_line_is_one_line_and_status_2(
         (("--overlay", "o", "--maps", "./o"), "the folder of --overlay"),
         (("photo.png", "--overlay", "."), "the folder of photo.png, which is read"),
         (("seq", "--maps", "seq"), "seq, which is read"),
+        (("links/p.png", "--maps", "links"), "the folder of links/p.png, which is read"),
     ],
 )
 def test_what_is_written_replaces_neither_another_output_nor_an_input(
@@ -144,6 +145,8 @@ def test_what_is_written_replaces_neither_another_output_nor_an_input(
     Path("seq").mkdir()
     for name in ("photo.png", "seq/seq-000000.png"):
         Image.new("RGB", (8, 8)).save(name)
+    Path("links").mkdir()
+    Path("links/p.png").symlink_to("../photo.png")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     refused(told("predict", red, clip, *words), 2, "of its own, found ", found)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

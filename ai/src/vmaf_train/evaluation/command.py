@@ -5,6 +5,7 @@ Everything heavy is imported inside, so that help costs nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,7 +77,8 @@ def eval_command(
     cache_dir: Annotated[Path | None, typer.Option(help="Where findings on files are kept.")] = None,
 ) -> None:
     """Measure model files against a test set, with intervals; compare several of them."""
-    _check_usage(models, block, {"--sheet": sheet, "--curves": curves, "--json": json_file})
+    outputs = {"--sheet": sheet, "--curves": curves, "--json": json_file}
+    _check_usage(models, block, outputs, (data, *(train or ())))
     from rich.console import Console
 
     from vmaf_train.evaluation.attaching import attach, require_registered
@@ -163,13 +165,17 @@ def _extras(columns: Sequence[Column], pairs: Sequence[Pair], *, video: bool) ->
     return told
 
 
-def _check_usage(models: Sequence[Path], block: int | None, outputs: Mapping[str, Path | None]) -> None:
+def _check_usage(
+    models: Sequence[Path], block: int | None, outputs: Mapping[str, Path | None], folders: Sequence[Path]
+) -> None:
     """Refuse at once what a command line got wrong.
 
     Raises:
-        ConfigError: a model twice, an unknown block size, a picture of another form, or a file that
-            cannot be written.
+        ConfigError: a model twice, an unknown block size, a picture of another form, a file that cannot
+            be written, or one that would replace what is read.
     """
+    from vmaf_train.pairs.layouts import is_picture
+
     twice = sorted({str(path) for path in models if models.count(path) > 1})
     if twice:
         raise ConfigError(
@@ -188,5 +194,15 @@ def _check_usage(models: Sequence[Path], block: int | None, outputs: Mapping[str
                 found=str(path),
                 next_step="give another name",
             )
-    named = ((option, path) for option, path in outputs.items() if path is not None)
+    named = [(option, path) for option, path in outputs.items() if path is not None]
     require_outputs(named, models)
+    roots = [Path(os.path.realpath(folder)) for folder in folders]
+    for option, path in named:
+        place = Path(os.path.realpath(path))
+        if is_picture(path.name) and place.is_file() and any(map(place.is_relative_to, roots)):
+            raise ConfigError(
+                option,
+                expected="a file of its own",
+                found=f"{path}, a picture of a set that is read",
+                next_step="give another name",
+            )

@@ -50,13 +50,20 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int = MAX_UNPACKED_BYTES) 
             for member, target in wanted:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # A member yields at most its declared size, which the bound has counted.
-                with packed.open(member) as source, target.open("xb") as sink:
+                with _opened(packed, member) as source, target.open("xb") as sink:
                     while part := _read(source):
                         sink.write(part)
     except (*_DAMAGE, *_COLLISIONS) as error:
         raise _refused(archive, "an intact zip archive", str(error)) from error
     inside = [path for path in folder.iterdir() if path.is_dir()]
     return inside[0] if len(inside) == 1 and len(list(folder.iterdir())) == 1 else folder
+
+
+def _opened(packed: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+    try:
+        return packed.open(member)
+    except OSError as error:  # a place in the file that cannot be
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _read(source: IO[bytes]) -> bytes:

@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that help costs nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -184,21 +185,24 @@ def _require_files(files: Sequence[tuple[str, Path | None]], inputs: Sequence[Pa
 
 def _require_folders(folders: Mapping[str, Path | None], inputs: Sequence[str]) -> None:
     """Refuse folders in which pictures would replace those of another option, or those that are read."""
-    taken = {Path(name).resolve(): f"{name}, which is read" for name in inputs}
-    pictures = (Path(name) for name in inputs if name.lower().endswith(".png"))
-    taken |= {path.resolve().parent: f"the folder of {path}, which is read" for path in pictures}
+    taken = {os.path.realpath(name): f"{name}, which is read" for name in inputs}
+    for picture in (Path(name) for name in inputs if name.lower().endswith(".png")):
+        # Of a link both the folder where it stands and that of the file.
+        for place in (os.path.realpath(picture.parent), str(Path(os.path.realpath(picture)).parent)):
+            taken[place] = f"the folder of {picture}, which is read"
     for option, folder in folders.items():
         if folder is None:
             continue
         require_writable(option, folder, folder=True)
-        if folder.resolve() in taken:
+        place = os.path.realpath(folder)
+        if place in taken:
             raise ConfigError(
                 option,
                 expected="a folder of its own",
-                found=taken[folder.resolve()],
+                found=taken[place],
                 next_step="give another folder",
             )
-        taken[folder.resolve()] = f"the folder of {option}"
+        taken[place] = f"the folder of {option}"
 
 
 def _write(path: Path | None, text: Any) -> None:
