@@ -72,20 +72,6 @@ def test_help_names_every_command(told: Told) -> None:
         assert option in told("run", "--help").out
 
 
-def test_a_model_folder_is_enough_for_every_command_that_needs_its_pages(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("vmaf_train.cli.load_task", lambda _: toy_plugin())
-    for folder, pages in (("a/model/tiny", "a/docs/ai/models"), ("b", "b/docs")):
-        assert told("run", "toy", "--model-dir", folder).code == 0
-        assert Path(pages, "toy_v1.md").is_file()
-        for words in (("card", "toy_v1"), ("card", "toy_v1", "--check"), ("verify",)):
-            answer = told(*words, "--model-dir", folder)
-            assert (answer.code, answer.err) == (0, ""), answer.out
-    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "build"}
-
-
 def test_the_version_tells_what_it_was_built_from(told: Told) -> None:
     answer = told("--version")
     assert (answer.code, answer.err) == (0, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from pydantic import Field
 
 from records import with_changes
-from toy import ToyConfig, ToyNet, ToyTask, fit_toy, toy_plugin, weights
+from toy import ToyConfig, ToyNet, ToyTask, fit_toy, toy_plugin, weights, with_identity
 from vmaf_train.checkpoint import load_checkpoint
 from vmaf_train.config import MACHINE_ONLY, Section
 from vmaf_train.config_files import load_config
@@ -86,6 +87,21 @@ def test_a_run_goes_on_from_them_and_is_the_same_from_the_file_and_from_the_fold
     again = fit_toy(tmp_path / "again", begun(tmp_path / "first"), *slow)
     assert weights(again) == weights(tuned)
     assert weights(fit_toy(tmp_path / "fresh", *slow)) != weights(tuned)
+
+
+def test_a_chain_that_a_loader_could_not_read_is_refused_before_training(tmp_path: Path) -> None:
+    fit_toy(tmp_path / "0", "fit.epochs=1")
+    path = tmp_path / "0" / "checkpoints" / "epoch_000001.pt"
+    record = load_initial_weights(path, ToyNet(), ToyConfig)
+    for length in range(2, 18):
+        told = {"initial": record.model_dump(mode="json")}
+        with_identity(path, partial(dict.update, **told))
+        if length <= 16:
+            record = load_initial_weights(path, ToyNet(), ToyConfig)
+            assert len(record.chain) == length
+            continue
+        with pytest.raises(ConfigError, match="a chain of at most 16 runs, found 17"):
+            load_initial_weights(path, ToyNet(), ToyConfig)
 
 
 def test_a_run_so_begun_resumes_to_the_bytes_of_the_straight_one(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from command_line import Told
 from toy import toy_plugin
 from vmaf_train import run_paths
 from vmaf_train.config import Section, TaskConfig
@@ -78,6 +79,20 @@ def test_each_model_folder_has_a_docs_folder_of_its_own() -> None:
     for models, docs in (beside | within).items():
         assert docs_folder(Path(models)) == Path(docs)
     assert default_output_dirs(REAL, None, Path("d")) == (Path("model/tiny"), Path("d"))
+
+
+def test_a_model_folder_is_enough_for_every_command_that_needs_its_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vmaf_train.cli.load_task", lambda _: toy_plugin())
+    for folder, pages in (("a/model/tiny", "a/docs/ai/models"), ("b", "b/docs")):
+        assert told("run", "toy", "--model-dir", folder).code == 0
+        assert Path(pages, "toy_v1.md").is_file()
+        for words in (("card", "toy_v1"), ("card", "toy_v1", "--check"), ("verify",)):
+            answer = told(*words, "--model-dir", folder)
+            assert (answer.code, answer.err) == (0, ""), answer.out
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "b", "build"}
 
 
 def test_a_run_gets_the_next_number_and_a_resumed_one_the_newest() -> None:

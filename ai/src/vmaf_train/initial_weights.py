@@ -20,6 +20,9 @@ from vmaf_train.run_record import DataRecord, InitialRecord
 
 __all__ = ["begin_from", "initial_checkpoint", "initial_of_checkpoint", "load_initial_weights"]
 
+_LONGEST_CHAIN = 16
+"""Runs that lead to one: each nests in the next one's record, and a loader reads 32 levels."""
+
 
 def initial_checkpoint(source: Path) -> Path:
     """Return the checkpoint that ``source`` names: itself, or the newest one of a run folder.
@@ -153,6 +156,8 @@ def _told(path: Path, values: Mapping[str, Any], sha256: str, config_type: type[
             held_out="unknown",
             initial=identity.get("initial"),
         )
+        if len(record.chain) > _LONGEST_CHAIN:
+            raise _unfit(path, f"a chain of at most {_LONGEST_CHAIN} runs", f"{len(record.chain)}")
         for earlier in record.chain[1:]:
             config_type.model_validate(earlier.config)
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -18,6 +18,7 @@ from vmaf_train.errors import DataError, VmafTrainError
 from vmaf_train.interruption import leave_stop_to_parent, starting_workers
 from vmaf_train.ranks import ALONE, Ranks
 from vmaf_train.task import Samples
+from vmaf_train.task_checks import require_batch
 
 __all__ = ["BatchLoader", "sample_stream", "telling_dead_workers"]
 
@@ -59,6 +60,7 @@ class _Reader(Dataset[tuple[Tensor, Tensor] | _Fault]):
             batch = self.samples.batch(
                 items, [sample_stream(self.seed, epoch, item) for epoch, item in draws]
             )
+            require_batch(batch, len(items))
             return batch if get_worker_info() is None else _shared(batch)
         except VmafTrainError as error:
             return _Fault(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ PRODUCER_VERSION = "1"
 """Raised whenever the same weights would give other bytes; not the package's version."""
 
 _EXPORTER_OPSET = 18
+_TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*m")
 """The least opset that torch's exporter builds; the converter brings it down."""
 
 _SEEDED_INPUTS = 32
@@ -103,11 +105,15 @@ def export_onnx(
     except ContractError:
         raise
     except Exception as error:  # the exporter raises many kinds, each with a page of text
-        reason = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+        cause: BaseException = error
+        while cause.__cause__ is not None:  # the network's own error is the innermost one
+            cause = cause.__cause__
+        lines = _TERMINAL_CODE.sub("", str(cause)).splitlines()
+        reason = next((line for line in lines if line.strip()), "no words")
         raise ContractError(
             "the ONNX export",
             expected="a network that torch's exporter can trace with free height and width",
-            found=f"{type(error).__name__}: {reason[0]}",
+            found=f"{type(cause).__name__}: {reason}",
             next_step="change the network's forward",
         ) from error
     normalise_model(model, spec)
@@ -117,10 +123,12 @@ def export_onnx(
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    quieted = {"torch.onnx": logging.ERROR, "onnxscript": logging.ERROR, "onnx_ir": logging.ERROR}
+    quieted["torch.export"] = logging.CRITICAL  # what it logs as an error, it raises too
+    loggers = [logging.getLogger(name) for name in quieted]
     levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
+    for logger, level in zip(loggers, quieted.values(), strict=True):
+        logger.setLevel(level)
     try:
         with warnings.catch_warnings():
             # Deprecations inside torch's own exporter are not our user's business.

@@ -13,6 +13,7 @@ from vmaf_train.hardware import Hardware
 from vmaf_train.learner import Learner
 from vmaf_train.ranks import Ranks
 from vmaf_train.task import Task
+from vmaf_train.task_checks import require_loss
 
 __all__ = ["optimiser_step", "require_finite_weights"]
 
@@ -47,6 +48,7 @@ def optimiser_step(
         ConfigError: an operation without a deterministic form although the config asks for one, a
             network that cannot be compiled although it asks for that, or a weight without a gradient
             that several processes would wait for.
+        ContractError: the task's loss is no single number, or does not depend on the weights.
         DivergenceError: the loss or the norm of the gradient is no finite number; no weight moved.
     """
     target = target.to(hardware.device, non_blocking=True)
@@ -54,6 +56,7 @@ def optimiser_step(
         with hardware.autocast():
             output = step_function(hardware.place(batch))
         loss = task.loss(output.float(), target)
+        require_loss(loss, where)
         learner.optimiser.zero_grad(set_to_none=True)
         if not ranks.alone:
             # A mean over this process's part; gradients are averaged over the processes, so that

@@ -47,6 +47,7 @@ from vmaf_train.run_record import (
     finite_or_none,
 )
 from vmaf_train.task import DataSplits, ExportSpec, Task, TaskPlugin
+from vmaf_train.task_checks import require_network, require_splits, require_task
 from vmaf_train.validation import validate_with_intervals
 
 __all__ = ["RunPaths", "follow", "run"]
@@ -124,7 +125,7 @@ def run(
                     )
                 gate = prove_quality(task, config, splits, fitted, hardware)
                 record = describe(plugin, task, config, splits, fitted, gate, hardware, ranks.size)
-                draw(task, splits, fitted, record, paths.run_dir)
+                draw(task, splits, fitted, record, paths.run_dir, say)
                 if gate.applied and not gate.passed:
                     raise refuse(record, paths)
                 onnx, export = export_and_check(task, config, splits, fitted.network)
@@ -177,6 +178,7 @@ def preflight(
     resume: bool,
 ) -> None:
     """Refuse at once whatever would fail after training: op list, exporter, contract, registry."""
+    require_task(task)
     earlier = paths.run_dir / _ONNX_NAME
     again = resume and _kept_digest(paths.run_dir) == config_digest(config) and earlier.is_file()
     try:
@@ -203,6 +205,7 @@ def preflight(
     allowlist = load_allowlist()
     with torch.random.fork_rng():
         untrained = task.build_model()
+        require_network(task, untrained)
         if config.fit.initial is not None and not (
             resume and latest_checkpoint(paths.run_dir / "checkpoints")
         ):
@@ -216,6 +219,7 @@ def load_data(task: Task, config: TaskConfig, say: Reporter) -> DataSplits | Non
     if config.fit.epochs == 0:
         return None
     splits = task.load_data(say.progress)
+    require_splits(task, splits)
     for corpus in splits.provenance.corpora:
         dropped = ", ".join(f"{count} {reason}" for reason, count in corpus.dropped.items()) or "none"
         seen = ", ".join(f"{count} {kind}" for kind, count in corpus.findings.items())
@@ -321,7 +325,9 @@ def describe(
     )
 
 
-def draw(task: Task, splits: DataSplits | None, fitted: FitResult, record: RunRecord, run_dir: Path) -> None:
+def draw(
+    task: Task, splits: DataSplits | None, fitted: FitResult, record: RunRecord, run_dir: Path, say: Reporter
+) -> None:
     """Put curves and a contact sheet into the run folder, for people to look at."""
     if splits is None or not fitted.record.history:
         return
@@ -329,7 +335,11 @@ def draw(task: Task, splits: DataSplits | None, fitted: FitResult, record: RunRe
     batch, target = _some(splits, _PREVIEWED)
     with torch.inference_mode():
         output = fitted.network(batch)
-    sheet = contact_sheet(task.preview(batch, output.float(), target))
+    try:
+        sheet = contact_sheet(task.preview(batch, output.float(), target))
+    except Exception as error:  # a picture that a task cannot draw must not cost a finished run
+        say.stage(f"no contact sheet: preview of the task failed: {type(error).__name__}: {error}")
+        return
     if sheet is not None:
         write_atomic(run_dir / "contact_sheet.png", sheet)
 

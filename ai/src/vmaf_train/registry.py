@@ -306,6 +306,15 @@ def _within_limit(text: str, name: str, next_step: str) -> str:
         raise PublishError(
             name, expected=f"at most {MAX_SIDECAR_BYTES} bytes", found=str(size), next_step=next_step
         )
+    try:
+        require_strict_json(text)
+    except (ValueError, RecursionError) as error:
+        raise PublishError(
+            name,
+            expected="JSON that the loader takes",
+            found=str(error),
+            next_step="correct the task's texts, or begin with a run of a shorter chain",
+        ) from error
     return text
 
 

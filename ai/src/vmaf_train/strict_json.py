@@ -6,14 +6,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["require_strict_json"]
+__all__ = ["MAX_DEPTH", "require_strict_json"]
+
+MAX_DEPTH = 32
+"""Objects and arrays that may be open at once; core/src/dnn/json_reader.h says the same."""
 
 
 def require_strict_json(text: str) -> None:
     """Refuse JSON that not every reader reads alike, or that the C loader does not take.
 
     Raises:
-        ValueError: no JSON, NaN, a key that stands twice, a NUL in a text, or CRLF line ends.
+        ValueError: no JSON, NaN, a key that stands twice, a NUL in a text, nesting beyond
+            ``MAX_DEPTH``, or CRLF line ends.
         RecursionError: it is nested too deep.
     """
 
@@ -34,6 +38,14 @@ def require_strict_json(text: str) -> None:
     value = json.loads(text, parse_constant=refuse, object_pairs_hook=once)
     if any("\0" in item for item in _texts(value)):
         raise ValueError("a NUL in a text")
+    if (depth := _depth(value)) > MAX_DEPTH:
+        raise ValueError(f"{depth} levels of nesting, more than {MAX_DEPTH}")
+
+
+def _depth(value: Any) -> int:
+    """Return how many objects and arrays are open at once at most."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
 
 
 def _texts(value: Any) -> Iterator[str]:

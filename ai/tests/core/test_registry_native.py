@@ -6,6 +6,7 @@ import ctypes
 import errno
 import hashlib
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,6 +17,7 @@ from core.mutations import mutated_bytes
 from core.native import CModelRow, CSidecar, Native
 from vmaf_train.errors import PublishError
 from vmaf_train.registry import load_registry
+from vmaf_train.strict_json import MAX_DEPTH, require_strict_json
 
 SIDECAR: dict[str, Any] = {
     "kind": "nr",
@@ -92,6 +94,18 @@ def test_each_key_is_needed_once_and_in_its_type(key: str, native: Native) -> No
         assert parse_sidecar(native, json.dumps({**SIDECAR, key: value}).encode()) == -errno.EINVAL
     twice = json.dumps(SIDECAR)[:-1] + "," + json.dumps({key: SIDECAR[key]})[1:]
     assert parse_sidecar(native, twice.encode()) == -errno.EEXIST
+
+
+def test_both_readers_take_the_same_depth_of_nesting(native: Native) -> None:
+    for depth in (MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1):
+        nested: Any = 1
+        for level in range(depth - 1):
+            nested = [nested] if level % 2 else {"a": nested}
+        text = json.dumps({**SIDECAR, "record": nested})
+        assert isinstance(parse_sidecar(native, text.encode()), dict) == (depth <= MAX_DEPTH)
+        told = pytest.raises(ValueError, match=f"{depth} levels of nesting, more than {MAX_DEPTH}")
+        with told if depth > MAX_DEPTH else nullcontext():
+            require_strict_json(text)
 
 
 def test_a_mutated_sidecar_is_accepted_only_with_the_values_of_a_strict_parser(native: Native) -> None:
