@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, get_args
 from vmaf_train.code_versions import ENTRY_POINT_GROUP
 from vmaf_train.config import TaskConfig
 from vmaf_train.errors import ConfigError
-from vmaf_train.run_record import ModelKind
+from vmaf_train.record import ModelKind
 from vmaf_train.task import API_VERSION, TaskPlugin
 
 __all__ = ["ENTRY_POINT_GROUP", "TaskEntry", "discover_tasks", "load_task"]

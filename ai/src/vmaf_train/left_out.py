@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vmaf_train.files import write_atomic
-from vmaf_train.report import Reporter
+
+if TYPE_CHECKING:
+    from vmaf_train.report import Reporter
 
 __all__ = ["LEFT_OUT_NAME", "name_left_out"]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = ["Figure", "Record", "Sha256", "decimal_text", "finite_or_none"]
+__all__ = ["Figure", "ModelKind", "Record", "Sha256", "decimal_text", "finite_or_none"]
+
+ModelKind = Literal["fr", "nr", "filter"]
+"""What the runtime's registry calls a model: full reference, no reference, or a filter."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 

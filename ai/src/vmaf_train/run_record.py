@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vmaf_train.environment import EnvironmentRecord, TrainingPart
-from vmaf_train.record import Figure, Record, Sha256, decimal_text, finite_or_none
+from vmaf_train.record import Figure, ModelKind, Record, Sha256, decimal_text, finite_or_none
 
 __all__ = [
     "CardText",
@@ -38,8 +38,6 @@ __all__ = [
 
 RECORD_FORMAT = 1
 _FLOAT = "float32 file"
-
-ModelKind = Literal["fr", "nr", "filter"]
 
 
 class CorpusRecord(Record):

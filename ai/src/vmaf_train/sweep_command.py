@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,7 +16,9 @@ from vmaf_train.errors import ConfigError, GateError, VmafTrainError
 from vmaf_train.interruption import Stopped
 from vmaf_train.run_paths import choose_sweep_dir, default_config, require_data_folders, stopped_line
 from vmaf_train.sweep_plan import SweepPlan, plan_sweep
-from vmaf_train.sweep_results import TrialResult, best_trial, difference_lines, fixed_line, results_table
+
+if TYPE_CHECKING:
+    from vmaf_train.sweep_results import TrialResult
 
 __all__ = ["sweep"]
 
@@ -63,6 +65,7 @@ def sweep(
     # torch comes in here, after everything that a mistyped command line could get wrong.
     from vmaf_train.report import ConsoleReporter
     from vmaf_train.sweep import run_sweep
+    from vmaf_train.sweep_results import best_trial, difference_lines, results_table
 
     console = Console(stderr=as_json)
 
@@ -87,6 +90,8 @@ def sweep(
 
 
 def _tell(plan: SweepPlan, results: tuple[TrialResult, ...], folder: Path, task: str, say: Any) -> None:
+    from vmaf_train.sweep_results import best_trial, fixed_line
+
     for result in results:
         if result.reason:
             say(f"trial {result.number} {result.state}: {result.reason}")

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from vmaf_train.config import TaskConfig
-from vmaf_train.run_record import CardText, DataRecord, ModelKind
+from vmaf_train.record import ModelKind
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn
+
+    # Not loaded by a command line that only names tasks.
+    from vmaf_train.run_record import CardText, DataRecord
 
 __all__ = [
     "API_VERSION",
