@@ -43,8 +43,8 @@ PRODUCER_VERSION = "1"
 """Raised whenever the same weights would give other bytes; not the package's version."""
 
 _EXPORTER_OPSET = 18
-_TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*m")
 """The least opset that torch's exporter builds; the converter brings it down."""
+_TERMINAL_CODE = re.compile(r"\x1b\[[0-9;]*m")
 
 _SEEDED_INPUTS = 32
 

@@ -47,7 +47,7 @@ from vmaf_train.run_record import (
     finite_or_none,
 )
 from vmaf_train.task import DataSplits, ExportSpec, Task, TaskPlugin
-from vmaf_train.task_checks import require_network, require_splits, require_task
+from vmaf_train.task_checks import checked_texts, require_network, require_splits
 from vmaf_train.validation import validate_with_intervals
 
 __all__ = ["RunPaths", "follow", "run"]
@@ -178,10 +178,10 @@ def preflight(
     resume: bool,
 ) -> None:
     """Refuse at once whatever would fail after training: op list, exporter, contract, registry."""
-    require_task(task)
     earlier = paths.run_dir / _ONNX_NAME
     again = resume and _kept_digest(paths.run_dir) == config_digest(config) and earlier.is_file()
     try:
+        text, spec = checked_texts(task)
         entry = ModelEntry(
             id=config.id,
             kind=plugin.kind,
@@ -189,7 +189,7 @@ def preflight(
             sha256=sha256_file(earlier) if again else "0" * 64,
             opset=config.export.opset,
             license=plugin.license,
-            description=task.card_text().title,
+            description=text.title,
             smoke=config.smoke,
         )
     except ValidationError as error:
@@ -199,7 +199,6 @@ def preflight(
             found=faults_text(error),
             next_step="correct the task's card text or id",
         ) from error
-    spec = task.export_spec()
     tensors = (spec.input.name, spec.output.name)
     check_can_publish(paths.model_dir, paths.docs_dir, entry, replace=replace, tensors=tensors)
     allowlist = load_allowlist()

@@ -18,19 +18,19 @@ from vmaf_train.task import DataSplits, ExportSpec, Task, TensorSpec
 
 __all__ = [
     "checked_metrics",
+    "checked_texts",
     "require_batch",
     "require_loss",
     "require_network",
     "require_sound_spec",
     "require_splits",
-    "require_task",
 ]
 
-_METHODS = ("load_data", "build_model", "loss", "metric", "export_spec", "card_text", "preview")
+_METHODS = tuple(name for name in vars(Task) if not name.startswith("_"))
 
 
-def require_task(task: Task) -> None:
-    """Refuse a task without one of its methods, or whose texts and export spec are of no use.
+def checked_texts(task: Task) -> tuple[CardText, ExportSpec]:
+    """Return the card text and export spec of a task that has all methods, and a spec of use.
 
     Raises:
         ConfigError: the first fault.
@@ -43,6 +43,7 @@ def require_task(task: Task) -> None:
         if not isinstance(value, kind):
             raise _unsound(task, f"{kind.__name__} from {name}", type(value).__name__)
     require_sound_spec(spec)
+    return text, spec
 
 
 def require_sound_spec(spec: ExportSpec) -> None:
