@@ -156,7 +156,7 @@ def test_what_a_task_hands_over_wrong_is_one_line_and_nothing_is_published(
 
 
 def test_a_text_that_the_loader_does_not_take_stops_where_it_is_made(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="the registry row of toy_v1: .*a NUL in title"):
+    with pytest.raises(ConfigError, match=r"the registry row of toy_v1: .*a NUL in title"):
         run_toy(tmp_path, plugin=replace(toy_plugin(), create=Wrong.Nul))
     assert not (tmp_path / "models").exists()
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from vmaf_train.strict_json import texts_in
 
 __all__ = ["Figure", "ModelKind", "Record", "Sha256", "decimal_text", "finite_or_none"]
 
@@ -28,21 +30,11 @@ class Record(BaseModel):
 
     @model_validator(mode="after")
     def _no_nul(self) -> Self:
-        # The C loader takes no text with one, and parts of a record are checked as they are made.
+        # The C loader takes no text with one. Inner records were checked as they were made.
         for name, value in self.__dict__.items():
-            if any("\0" in text for text in _texts(value)):
+            if any("\0" in text for text in texts_in(value)):
                 raise ValueError(f"a NUL in {name}")
         return self
-
-
-def _texts(value: object) -> Iterator[str]:
-    """Yield the texts of a field, those of inner records left out."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from (text for pair in value.items() for item in pair for text in _texts(item))
-    elif isinstance(value, tuple | list):
-        yield from (text for item in value for text in _texts(item))
 
 
 def decimal_text(value: float, *, signed: bool = False) -> str:

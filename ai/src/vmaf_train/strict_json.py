@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["MAX_DEPTH", "require_strict_json"]
+__all__ = ["MAX_DEPTH", "require_strict_json", "texts_in"]
 
 MAX_DEPTH = 32
 """Objects and arrays that may be open at once; core/src/dnn/json_reader.h says the same."""
@@ -36,7 +36,7 @@ def require_strict_json(text: str) -> None:
     if "\r" in text:
         raise ValueError("CRLF line ends, so something rewrote this file, and perhaps the models beside it")
     value = json.loads(text, parse_constant=refuse, object_pairs_hook=once)
-    if any("\0" in item for item in _texts(value)):
+    if any("\0" in item for item in texts_in(value)):
         raise ValueError("a NUL in a text")
     if (depth := _depth(value)) > MAX_DEPTH:
         raise ValueError(f"{depth} levels of nesting, more than {MAX_DEPTH}")
@@ -48,14 +48,11 @@ def _depth(value: Any) -> int:
     return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """Yield every text in parsed JSON, keys too."""
+def texts_in(value: object) -> Iterator[str]:
+    """Yield every text in nested mappings and sequences, keys too; what is neither holds none."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
+    elif isinstance(value, Mapping):
+        yield from (text for pair in value.items() for item in pair for text in texts_in(item))
+    elif isinstance(value, list | tuple):
+        yield from (text for item in value for text in texts_in(item))

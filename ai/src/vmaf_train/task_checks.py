@@ -6,7 +6,8 @@ says it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import torch
@@ -52,68 +53,65 @@ def require_sound_spec(spec: ExportSpec) -> None:
     Raises:
         ConfigError: the first fault.
     """
-    faults = (fault for check in (_tensor_faults, _probe_faults, _rule_faults) for fault in check(spec))
-    for expected, found in faults:
+    # Each check may rely on those before it: none is made once one has failed.
+    faults = chain.from_iterable(check(spec) for check in (_tensor_faults, _probe_faults, _rule_faults))
+    if (fault := next(faults, None)) is not None:
+        expected, found = fault
         raise ConfigError(
             "the task's export spec", expected=expected, found=found, next_step="correct export_spec"
         )
 
 
-def _tensor_faults(spec: ExportSpec) -> list[tuple[str, str]]:
-    faults = []
+def _tensor_faults(spec: ExportSpec) -> Iterator[tuple[str, str]]:
     for side in ("input", "output"):
         tensor = getattr(spec, side)
         if not isinstance(tensor, TensorSpec) or not isinstance(tensor.name, str):
-            return [(f"a TensorSpec as {side}", repr(tensor))]
+            yield f"a TensorSpec as {side}", repr(tensor)
         axes = tensor.axes
         right = isinstance(axes, tuple) and all(
             isinstance(axis, str) or (type(axis) is int and axis >= 1) for axis in axes
         )
         if not right:
-            return [(f"sizes of at least 1 and names of free axes as {side}.axes", repr(axes))]
+            yield f"sizes of at least 1 and names of free axes as {side}.axes", repr(axes)
         free = [axis for axis in axes if isinstance(axis, str)]
         if len(set(free)) != len(free) or len(free) > 2:
-            faults.append((f"at most two free axes of different names in {side}.axes", repr(axes)))
+            yield f"at most two free axes of different names in {side}.axes", repr(axes)
     axes = spec.input.axes
     if len(axes) != 4 or [isinstance(axis, str) for axis in axes] != [False, False, True, True]:
-        faults.append(("input.axes of the form (1, C, 'H', 'W')", repr(axes)))
+        yield "input.axes of the form (1, C, 'H', 'W')", repr(axes)
     if spec.input.name == spec.output.name:
-        faults.append(("two names for input and output", f"{spec.input.name!r} twice"))
-    return faults
+        yield "two names for input and output", f"{spec.input.name!r} twice"
 
 
-def _probe_faults(spec: ExportSpec) -> list[tuple[str, str]]:
+def _probe_faults(spec: ExportSpec) -> Iterator[tuple[str, str]]:
     for name in ("size_multiple", "min_size"):
         if type(number := getattr(spec, name)) is not int or number < 1:
-            return [(f"a whole number of at least 1 as {name}", repr(number))]
+            yield f"a whole number of at least 1 as {name}", repr(number)
     least, multiple = spec.min_size, spec.size_multiple
     sizes = spec.probe_sizes
     if not isinstance(sizes, tuple | list) or not sizes:
-        return [("at least one (height, width) in probe_sizes", repr(sizes))]
+        yield "at least one (height, width) in probe_sizes", repr(sizes)
     for size in sizes:
         right = isinstance(size, tuple | list) and len(size) == 2 and all(type(side) is int for side in size)
         if not right or any(side < least or side % multiple for side in size):
             told = f"pairs of whole numbers from {least} up, multiples of {multiple}, in probe_sizes"
-            return [(told, repr(size))]
-    return []
+            yield told, repr(size)
 
 
-def _rule_faults(spec: ExportSpec) -> list[tuple[str, str]]:
-    faults = []
+def _rule_faults(spec: ExportSpec) -> Iterator[tuple[str, str]]:
     for name in ("shipped", "metric_input"):
         if not callable(getattr(spec, name)):
-            faults.append((f"a function as {name}", repr(getattr(spec, name))))
+            yield f"a function as {name}", repr(getattr(spec, name))
     if spec.ops is not None and not isinstance(spec.ops, frozenset | set):
-        faults.append(("a frozenset of operators, or None, as ops", repr(spec.ops)))
+        yield "a frozenset of operators, or None, as ops", repr(spec.ops)
     span: Any = spec.output_range
     if span is not None:
         right = isinstance(span, tuple | list) and len(span) == 2
         if not right or not all(isinstance(bound, int | float) for bound in span) or not span[0] <= span[1]:
-            faults.append(("(least, greatest), or None, as output_range", repr(span)))
+            yield "(least, greatest), or None, as output_range", repr(span)
     contract: Any = spec.input_contract
     if not isinstance(contract, Mapping) or not all(isinstance(x, str) for p in contract.items() for x in p):
-        faults.append(("names and rules, all of them texts, as input_contract", repr(contract)))
-    return faults
+        yield "names and rules, all of them texts, as input_contract", repr(contract)
 
 
 def require_network(task: Task, network: object) -> None:

@@ -39,12 +39,13 @@ def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
     finish_interrupted(model_dir, docs_dir)
     registry = load_registry(model_dir)
     problems: list[str] = []
+    one_folder = docs_dir.resolve() == model_dir.resolve()
     expected = {REGISTRY_NAME, SCHEMA_NAME, "README.md"}
     if not (model_dir / REGISTRY_NAME).exists():
         problems.append(f"{REGISTRY_NAME}: missing")
     for entry in registry.models:
         expected |= {entry.onnx, f"{entry.id}.json", f"{entry.id}_card.md"}
-        if docs_dir.resolve() == model_dir.resolve():
+        if one_folder:
             expected.add(f"{entry.id}.md")
         files = [(entry.onnx, entry.sha256)]
         if entry.int8_sha256 is not None:
@@ -60,11 +61,11 @@ def verify_problems(model_dir: Path, docs_dir: Path) -> list[str]:
                 problems.append(f"{entry.id}: {name} has sha256 {found}, its row says {digest}")
         problems += _sidecar_problems(model_dir, docs_dir, entry)
     for path in sorted(model_dir.iterdir()) if model_dir.is_dir() else []:
-        if path.name in expected or (docs_dir.resolve() == model_dir.resolve() and is_failure_page(path)):
+        if path.name in expected or (one_folder and is_failure_page(path)):
             continue
         if path.suffix in {".onnx", ".json", ".data", ".md"}:
             problems.append(f"{path.name}: no row of {REGISTRY_NAME} names it")
-    if docs_dir.resolve() != model_dir.resolve():
+    if not one_folder:
         # A page written by hand may lie among them; one that was generated is of some model.
         pages = filter(None, map(page_model, sorted(docs_dir.glob("*.md"))))
         problems += [

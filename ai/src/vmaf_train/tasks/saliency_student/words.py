@@ -48,13 +48,6 @@ _CROP = "saliency_map = saliency_map[..., :height, :width]\n"
 
 def saliency_card_text(config: SaliencyConfig) -> CardText:
     """Return title, summary, use and limits for the model that ``config`` describes."""
-    smoke, seen = (
-        "",
-        (
-            "Trained on still photographs with one annotated notion of saliency; captions, logos, screen "
-            "content and dark or abstract footage are outside of it."
-        ),
-    )
     if config.fit.epochs == 0:
         smoke = "It was not trained, proves that the pipeline works, and is not for use on pictures. "
         seen = "Not trained: its map says nothing of a frame."
@@ -64,6 +57,12 @@ def saliency_card_text(config: SaliencyConfig) -> CardText:
             "use on pictures. "
         )
         seen = "Trained on scenes drawn by a program alone: every photograph is outside of it."
+    else:
+        smoke = ""
+        seen = (
+            "Trained on still photographs with one annotated notion of saliency; captions, logos, screen "
+            "content and dark or abstract footage are outside of it."
+        )
     return CardText(
         title=f"{config.id}: saliency map of a video frame",
         summary=(
