@@ -14,6 +14,7 @@ from vmaf_train.files import (
     clear_unfinished,
     dump_json,
     link_atomic,
+    read_inputs,
     require_outputs,
     require_writable,
     resource,
@@ -124,7 +125,9 @@ def test_a_device_a_pipe_and_a_descriptor_are_never_replaced(tmp_path: Path) -> 
 def test_a_link_that_leads_to_itself_is_refused_like_any_other_name(tmp_path: Path) -> None:
     loop = tmp_path / "loop"
     loop.symlink_to("loop")
-    require_outputs([("--out", loop / "x")], [loop])  # what cannot be resolved is no input's file
+    require_outputs(
+        [("--out", loop / "x")], read_inputs([loop])
+    )  # what cannot be resolved is no input's file
     with pytest.raises(PublishError, match="expected a file that can be written"):
         write_atomic(loop / "x", b"x")
 
@@ -132,10 +135,11 @@ def test_a_link_that_leads_to_itself_is_refused_like_any_other_name(tmp_path: Pa
 def test_outputs_are_files_of_their_own(tmp_path: Path) -> None:
     (tmp_path / "in.png").write_text("x")
     outputs = [("--json", tmp_path / "a"), ("--csv", tmp_path / "b")]
-    require_outputs(outputs, [tmp_path / "in.png"])
+    inputs = read_inputs([tmp_path / "in.png"])
+    require_outputs(outputs, inputs)
     for other, found in (("a", "the file of --json"), ("new/../in.png", "in.png, which is read")):
         with pytest.raises(ConfigError, match=f"--roi: expected a file of its own, found .*{found}"):
-            require_outputs([*outputs, ("--roi", tmp_path / other)], [tmp_path / "in.png"])
+            require_outputs([*outputs, ("--roi", tmp_path / other)], inputs)
 
 
 def test_only_the_remains_of_that_file_are_cleared(tmp_path: Path) -> None:

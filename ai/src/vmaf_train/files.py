@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ __all__ = [
     "link_atomic",
     "names_digest",
     "nearest_standing",
+    "read_inputs",
     "require_outputs",
     "require_writable",
     "resource",
@@ -180,25 +181,37 @@ def require_writable(option: str, path: Path, *, folder: bool = False) -> None:
         )
 
 
-def require_outputs(outputs: Iterable[tuple[str, Path]], inputs: Iterable[Path] = ()) -> None:
-    """Refuse files to write that could not be written, or of which one would replace another or an input.
+def require_outputs(
+    outputs: Iterable[tuple[str, Path]], inputs: Mapping[Path, str], *, folder: bool = False
+) -> None:
+    """Refuse outputs that could not be written, or of which one would replace another or an input.
 
     Args:
         outputs: option and file, in the order of the command line.
-        inputs: files that the command reads.
+        inputs: what the command reads, and what a message says of it.
+        folder: whether the outputs are folders.
 
     Raises:
         ConfigError: as said, for the first of them.
     """
-    taken = {os.path.realpath(path): f"{path}, which is read" for path in inputs}
+    kind = "folder" if folder else "file"
+    taken = {os.path.realpath(path): told for path, told in inputs.items()}
     for option, path in outputs:
-        require_writable(option, path)
+        require_writable(option, path, folder=folder)
         place = os.path.realpath(path)
         if place in taken:
             raise ConfigError(
-                option, expected="a file of its own", found=taken[place], next_step="give another name"
+                option,
+                expected=f"a {kind} of its own",
+                found=taken[place],
+                next_step=f"give another {'folder' if folder else 'name'}",
             )
-        taken[place] = f"the file of {option}"
+        taken[place] = f"the {kind} of {option}"
+
+
+def read_inputs(paths: Iterable[Path]) -> dict[Path, str]:
+    """Return files that a command reads as :func:`require_outputs` takes them."""
+    return {path: f"{path}, which is read" for path in paths}
 
 
 def clear_unfinished(path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.files import require_outputs
+from vmaf_train.files import read_inputs, require_outputs
 from vmaf_train.progress import progress_bar
 from vmaf_train.run_paths import docs_folder
 
@@ -195,14 +195,10 @@ def _check_usage(
                 next_step="give another name",
             )
     named = [(option, path) for option, path in outputs.items() if path is not None]
-    require_outputs(named, models)
     roots = [Path(os.path.realpath(folder)) for folder in folders]
-    for option, path in named:
+    inputs = read_inputs(models)
+    for _, path in named:
         place = Path(os.path.realpath(path))
         if is_picture(path.name) and place.is_file() and any(map(place.is_relative_to, roots)):
-            raise ConfigError(
-                option,
-                expected="a file of its own",
-                found=f"{path}, a picture of a set that is read",
-                next_step="give another name",
-            )
+            inputs[path] = f"{path}, a picture of a set that is read"
+    require_outputs(named, inputs)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vmaf_train.errors import ConfigError
-from vmaf_train.files import require_outputs, require_writable
+from vmaf_train.files import read_inputs, require_outputs
 
 if TYPE_CHECKING:
     from vmaf_train.prediction.inputs import FrameForm
@@ -180,29 +180,18 @@ def _frame_form(size: str | None, pixel_format: str | None) -> FrameForm:
 
 def _require_files(files: Sequence[tuple[str, Path | None]], inputs: Sequence[Path]) -> None:
     wanted = [(option, path) for option, path in files if path is not None and path != _TO_STDOUT]
-    require_outputs(wanted, inputs)
+    require_outputs(wanted, read_inputs(inputs))
 
 
 def _require_folders(folders: Mapping[str, Path | None], inputs: Sequence[str]) -> None:
     """Refuse folders in which pictures would replace those of another option, or those that are read."""
-    taken = {os.path.realpath(name): f"{name}, which is read" for name in inputs}
+    taken = read_inputs(map(Path, inputs))
     for picture in (Path(name) for name in inputs if name.lower().endswith(".png")):
         # Of a link both the folder where it stands and that of the file.
-        for place in (os.path.realpath(picture.parent), str(Path(os.path.realpath(picture)).parent)):
+        for place in (picture.parent, Path(os.path.realpath(picture)).parent):
             taken[place] = f"the folder of {picture}, which is read"
-    for option, folder in folders.items():
-        if folder is None:
-            continue
-        require_writable(option, folder, folder=True)
-        place = os.path.realpath(folder)
-        if place in taken:
-            raise ConfigError(
-                option,
-                expected="a folder of its own",
-                found=taken[place],
-                next_step="give another folder",
-            )
-        taken[place] = f"the folder of {option}"
+    wanted = [(option, folder) for option, folder in folders.items() if folder is not None]
+    require_outputs(wanted, taken, folder=True)
 
 
 def _write(path: Path | None, text: Any) -> None:
